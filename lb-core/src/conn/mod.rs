@@ -1,0 +1,1 @@
+//! Placeholder page: filled in by the first change of this folder.

@@ -1,0 +1,216 @@
+//! A flow's 5-tuple and its two hashes.
+//!
+//! WO 00/30294: the key of connection table 66 (step 212). Two hashes, two jobs: [`TableKey::hash`]
+//! is fast, keyed by the region's own secret, and only ever indexes the connection table of this box;
+//! SipHash ([`HashSeed`]) chooses backends and is the same on every box that shares the seed.
+//! Easy to get wrong: a stored key is one *direction* of a flow; with `nat` the other direction has
+//! another key, not this one turned round.
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+use siphasher::sip::SipHasher13;
+
+/// IPv4 flow key: two words.
+pub type KeyV4 = FlowKey<2>;
+/// IPv6 flow key: five words.
+pub type KeyV6 = FlowKey<5>;
+
+/// One direction of a flow, packed for comparison: addresses first, then ports and protocol.
+///
+/// IPv4: `[src << 32 | dst, src_port << 32 | dst_port << 16 | protocol]`;
+/// IPv6: `[src hi, src lo, dst hi, dst lo, src_port << 32 | dst_port << 16 | protocol]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowKey<const W: usize>(pub [u64; W]);
+
+/// Packs ports and protocol into the last word of a key.
+#[inline]
+#[must_use]
+pub const fn port_word(src_port: u16, dst_port: u16, protocol: u8) -> u64 {
+    (src_port as u64) << 32 | (dst_port as u64) << 16 | protocol as u64
+}
+
+impl KeyV4 {
+    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
+    #[inline]
+    #[must_use]
+    pub const fn v4(src: u32, dst: u32, src_port: u16, dst_port: u16, protocol: u8) -> Self {
+        Self([(src as u64) << 32 | dst as u64, port_word(src_port, dst_port, protocol)])
+    }
+}
+
+impl KeyV6 {
+    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of an address")]
+    pub const fn v6(src: u128, dst: u128, src_port: u16, dst_port: u16, protocol: u8) -> Self {
+        Self([
+            (src >> 64) as u64,
+            src as u64,
+            (dst >> 64) as u64,
+            dst as u64,
+            port_word(src_port, dst_port, protocol),
+        ])
+    }
+}
+
+/// Hash of a flow key under one table's secret: all 64 bits are usable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowHash(pub u64);
+
+/// Secret of the connection table's hash: six random words, drawn once for a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableKey(pub [u64; 6]);
+
+/// Multiplies to 128 bits and folds the halves.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "folds both halves of the product")]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    (product >> 64) as u64 ^ product as u64
+}
+
+impl TableKey {
+    /// Hashes one direction of a flow; two dependent multiplications for IPv4.
+    #[inline]
+    #[must_use]
+    pub fn hash<const W: usize>(&self, key: &FlowKey<W>) -> FlowHash {
+        let [k0, k1, k2, k3, k4, k5] = self.0;
+        let mut words = key.0.iter().copied();
+        let mut next = || words.next().unwrap_or(0);
+        let mixed = if W <= 2 {
+            fold(next() ^ k0, next() ^ k1)
+        } else {
+            fold(next() ^ k0, next() ^ k1)
+                ^ fold(next() ^ k2, next() ^ k3).rotate_left(23)
+                ^ next().wrapping_mul(k4 | 1)
+        };
+        FlowHash(fold(mixed ^ k4, k5 | 1))
+    }
+}
+
+/// Transport protocols that can be balanced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Transmission Control Protocol, number 6.
+    Tcp = 6,
+    /// User Datagram Protocol, number 17.
+    Udp = 17,
+}
+
+/// A new flow as the schedulers see it: once per flow, so in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Client address.
+    pub src: IpAddr,
+    /// Service address (VIP).
+    pub dst: IpAddr,
+    /// Client port.
+    pub src_port: u16,
+    /// Service port.
+    pub dst_port: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// Seed of the SipHash that chooses backends: 16 octets; boxes that must agree share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashSeed(pub [u8; 16]);
+
+impl HashSeed {
+    /// Hash of the whole tuple: every flow of a client may go elsewhere.
+    #[must_use]
+    pub fn flow(&self, tuple: &Tuple) -> u64 {
+        let mut sip = SipHasher13::new_with_key(&self.0);
+        write_address(&mut sip, tuple.src);
+        write_address(&mut sip, tuple.dst);
+        sip.write(&tuple.src_port.to_be_bytes());
+        sip.write(&tuple.dst_port.to_be_bytes());
+        sip.write(&[tuple.protocol as u8]);
+        sip.finish()
+    }
+
+    /// Hash of the client's address alone: all flows of a client stay together.
+    #[must_use]
+    pub fn source(&self, tuple: &Tuple) -> u64 {
+        let mut sip = SipHasher13::new_with_key(&self.0);
+        write_address(&mut sip, tuple.src);
+        sip.finish()
+    }
+
+    /// Hash of octets, with a small number that tells independent uses apart.
+    #[must_use]
+    pub fn octets(&self, purpose: u8, octets: &[u8]) -> u64 {
+        let mut sip = SipHasher13::new_with_key(&self.0);
+        sip.write(&[purpose]);
+        sip.write(octets);
+        sip.finish()
+    }
+}
+
+fn write_address(sip: &mut SipHasher13, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => sip.write(&v4.octets()),
+        IpAddr::V6(v6) => sip.write(&v6.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: TableKey = TableKey([
+        0x9e37_79b9_7f4a_7c15,
+        0xbf58_476d_1ce4_e5b9,
+        0x94d0_49bb_1331_11eb,
+        0xd6e8_feb8_6659_fd93,
+        0xa076_1d64_78bd_642f,
+        0xe703_7ed1_a0b4_28db,
+    ]);
+
+    #[test]
+    fn the_two_directions_of_a_flow_have_different_keys() {
+        let there = KeyV4::v4(1, 2, 3, 4, 6);
+        let back = KeyV4::v4(2, 1, 4, 3, 6);
+        assert_ne!(there, back);
+        assert_ne!(KEY.hash(&there), KEY.hash(&back));
+    }
+
+    #[test]
+    fn consecutive_source_ports_spread_over_buckets() {
+        let mut buckets = [0u32; 256];
+        for port in 0..25_600u32 {
+            let port = u16::try_from(port).unwrap();
+            let hash = KEY.hash(&KeyV4::v4(0x0a00_0001, 0xc000_020a, port, 80, 6));
+            buckets[(hash.0 >> 56) as usize] += 1;
+        }
+        assert!(buckets.iter().all(|&n| (50..=160).contains(&n)), "{buckets:?}");
+    }
+
+    #[test]
+    fn every_word_of_an_ipv6_key_reaches_the_hash() {
+        let base = KeyV6::v6(1 << 64 | 1, 2 << 64 | 2, 3, 4, 17);
+        for word in 0..5 {
+            let mut other = base;
+            other.0[word] ^= 1 << 20;
+            assert_ne!(KEY.hash(&base), KEY.hash(&other), "word {word}");
+        }
+    }
+
+    #[test]
+    fn source_hash_ignores_the_port_and_flow_hash_does_not() {
+        let seed = HashSeed([7; 16]);
+        let a = Tuple {
+            src: "198.51.100.7".parse().unwrap(),
+            dst: "192.0.2.10".parse().unwrap(),
+            src_port: 1000,
+            dst_port: 80,
+            protocol: Protocol::Tcp,
+        };
+        let b = Tuple { src_port: 1001, ..a };
+        assert_eq!(seed.source(&a), seed.source(&b));
+        assert_ne!(seed.flow(&a), seed.flow(&b));
+    }
+}
