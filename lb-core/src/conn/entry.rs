@@ -1,0 +1,320 @@
+//! One connection: its two keys and what its packets need.
+//!
+//! WO 00/30294: an entry of connection table 66. 64 octets for IPv4 (one cache line), 128 for IPv6;
+//! all of it atomics, so that lcores read it without a lock and a new process can adopt it.
+//! What the protocol state and the flags mean is left to the filter.
+//! Easy to get wrong: only the state, the last-seen tick, the next hop and the noted sequence numbers
+//! change while an entry is live. All else is written before it can be found and stays until it is
+//! reused; so reading it needs no care at all.
+
+use crate::flow::FlowKey;
+use crate::id::{BackendSlot, ServiceSlot};
+use crate::shared::prefetch::prefetch_line;
+use crate::shared::region::Tick;
+use crate::shared::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Number of a connection's cell in the table, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u32);
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the service.
+    Forward,
+    /// From the backend to the client.
+    Reverse,
+}
+
+
+/// The part of a connection's state that the filter defines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ConnState {
+    /// The protocol's state machine, in the filter's numbers.
+    pub protocol: u8,
+    /// Flags, in the filter's numbers.
+    pub flags: u16,
+}
+
+/// What a cell is used for; zero is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// In nobody's hands but a free list's.
+    Free = 0,
+    /// Being inserted: in the buckets perhaps, but not to be found.
+    Tentative = 1,
+    /// A connection.
+    Live = 2,
+    /// Removed; waits until no lane holds it.
+    Dead = 3,
+    /// Removed by a lane that had no room to wait for it: the next sweep takes it over.
+    Orphan = 4,
+}
+
+const PROTOCOL: u32 = 0xff;
+const FLAGS_SHIFT: u32 = 8;
+const LIFE_SHIFT: u32 = 24;
+const LIFE: u32 = 0x7 << LIFE_SHIFT;
+const ONE_WAY: u32 = 1 << 31;
+
+/// A connection. The layout is part of the region (`shared::plain`).
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Conn<const W: usize> {
+    keys: [[AtomicU64; W]; 2],
+    service: AtomicU32,
+    backend: AtomicU32,
+    /// Protocol state, flags, [`Life`], and whether only the forward key is in the table.
+    state: AtomicU32,
+    last_seen: AtomicU32,
+    /// Checksum deltas: IP header in the upper half, TCP or UDP in the lower.
+    deltas: AtomicU32,
+    next_hop: AtomicU32,
+    sequence: [AtomicU32; 2],
+}
+
+impl<const W: usize> Default for Conn<W> {
+    fn default() -> Self {
+        let words = || std::array::from_fn(|_| AtomicU64::default());
+        Self {
+            keys: [words(), words()],
+            service: AtomicU32::default(),
+            backend: AtomicU32::default(),
+            state: AtomicU32::default(),
+            last_seen: AtomicU32::default(),
+            deltas: AtomicU32::default(),
+            next_hop: AtomicU32::default(),
+            sequence: [AtomicU32::default(), AtomicU32::default()],
+        }
+    }
+}
+
+impl<const W: usize> Conn<W> {
+    /// The key of packets that go in `direction`. For a connection with one direction only
+    /// ([`is_one_way`](Self::is_one_way)) the reverse key is all zero.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, direction: Direction) -> FlowKey<W> {
+        let words = self.words(direction);
+        FlowKey(std::array::from_fn(|i| words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))))
+    }
+
+    #[inline]
+    fn words(&self, direction: Direction) -> &[AtomicU64; W] {
+        let [forward, reverse] = &self.keys;
+        match direction {
+            Direction::Forward => forward,
+            Direction::Reverse => reverse,
+        }
+    }
+
+    /// Whether packets that go in `direction` have `key`. Compares without branching between words.
+    #[inline]
+    pub(crate) fn has_key(&self, direction: Direction, key: &FlowKey<W>) -> bool {
+        let pairs = self.words(direction).iter().zip(&key.0);
+        pairs.fold(0, |difference, (word, &k)| difference | (word.load(Ordering::Relaxed) ^ k)) == 0
+    }
+
+    /// The service's slot.
+    #[inline]
+    #[must_use]
+    pub fn service(&self) -> ServiceSlot {
+        ServiceSlot(self.service.load(Ordering::Relaxed))
+    }
+
+    /// The backend's slot.
+    #[inline]
+    #[must_use]
+    pub fn backend(&self) -> BackendSlot {
+        BackendSlot(self.backend.load(Ordering::Relaxed))
+    }
+
+    /// Protocol state and flags.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "takes fields out of a word")]
+    pub fn state(&self) -> ConnState {
+        let word = self.state.load(Ordering::Relaxed);
+        ConnState { protocol: (word & PROTOCOL) as u8, flags: (word >> FLAGS_SHIFT) as u16 }
+    }
+
+    /// Whether the table knows only the forward direction (forwarding `direct`).
+    #[inline]
+    #[must_use]
+    pub fn is_one_way(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & ONE_WAY != 0
+    }
+
+    /// Changes the state from `from` to `to`; false when it was another, or the connection has been
+    /// removed. [`ConnTable::change_state`](super::ConnTable::change_state) also sees to the deadline.
+    pub(crate) fn swap_state(&self, from: ConnState, to: ConnState) -> bool {
+        let word = self.state.load(Ordering::Acquire);
+        let rest = word & (LIFE | ONE_WAY);
+        word & LIFE == (Life::Live as u32) << LIFE_SHIFT
+            && self
+                .state
+                .compare_exchange(
+                    rest | state_bits(from),
+                    rest | state_bits(to),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+
+    /// When a packet of this connection last passed, in the region's time.
+    #[inline]
+    #[must_use]
+    pub fn last_seen(&self) -> Tick {
+        Tick(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// A packet passes at `now`. Writes only when the tick is another, so at most once per second.
+    #[inline]
+    pub fn touch(&self, now: Tick) {
+        if self.last_seen.load(Ordering::Relaxed) != now.0 {
+            self.last_seen.store(now.0, Ordering::Relaxed);
+        }
+    }
+
+    /// One's complement difference to add to the IP header's checksum going forward; its complement
+    /// serves the other way (RFC 1624, eqn 3).
+    #[inline]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
+    pub fn ip_delta(&self) -> u16 {
+        (self.deltas.load(Ordering::Relaxed) >> 16) as u16
+    }
+
+    /// One's complement difference to add to the TCP or UDP checksum going forward; its complement
+    /// serves the other way (RFC 1624, eqn 3).
+    #[inline]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
+    pub fn l4_delta(&self) -> u16 {
+        self.deltas.load(Ordering::Relaxed) as u16
+    }
+
+    /// Way back to the client, in the filter's numbers.
+    #[inline]
+    #[must_use]
+    pub fn next_hop(&self) -> u32 {
+        self.next_hop.load(Ordering::Relaxed)
+    }
+
+    /// Notes a way back to the client. Writes only when it is another.
+    #[inline]
+    pub fn set_next_hop(&self, next_hop: u32) {
+        if self.next_hop.load(Ordering::Relaxed) != next_hop {
+            self.next_hop.store(next_hop, Ordering::Relaxed);
+        }
+    }
+
+    /// TCP sequence number noted for `direction`, in the filter's sense.
+    #[inline]
+    #[must_use]
+    pub fn sequence(&self, direction: Direction) -> u32 {
+        self.sequence_word(direction).load(Ordering::Relaxed)
+    }
+
+    /// Notes a TCP sequence number for `direction`. Writes only when it is another.
+    #[inline]
+    pub fn note_sequence(&self, direction: Direction, sequence: u32) {
+        let word = self.sequence_word(direction);
+        if word.load(Ordering::Relaxed) != sequence {
+            word.store(sequence, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn sequence_word(&self, direction: Direction) -> &AtomicU32 {
+        let [forward, reverse] = &self.sequence;
+        match direction {
+            Direction::Forward => forward,
+            Direction::Reverse => reverse,
+        }
+    }
+
+    /// Whether the connection is in the table, neither half-made nor removed.
+    #[inline]
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.life() == Some(Life::Live)
+    }
+
+    #[inline]
+    pub(crate) fn life(&self) -> Option<Life> {
+        // Acquire: who sees an entry live sees all that was written before it became so.
+        match (self.state.load(Ordering::Acquire) & LIFE) >> LIFE_SHIFT {
+            0 => Some(Life::Free),
+            1 => Some(Life::Tentative),
+            2 => Some(Life::Live),
+            3 => Some(Life::Dead),
+            4 => Some(Life::Orphan),
+            _ => None,
+        }
+    }
+
+    /// Moves the cell from one life to another and reports whether this caller did it. The rest of
+    /// the state is kept. Gives up at once when the cell leads another life.
+    pub(crate) fn change_life(&self, from: Life, to: Life) -> bool {
+        let mut word = self.state.load(Ordering::Relaxed);
+        while word & LIFE == (from as u32) << LIFE_SHIFT {
+            let next = word & !LIFE | (to as u32) << LIFE_SHIFT;
+            match self.state.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(other) => word = other,
+            }
+        }
+        false
+    }
+
+    /// Sets the life of a cell that nobody else changes now. Release: all that was written to the
+    /// cell before is there for who sees it.
+    pub(crate) fn set_life(&self, life: Life) {
+        let word = self.state.load(Ordering::Relaxed);
+        self.state.store(word & !LIFE | (life as u32) << LIFE_SHIFT, Ordering::Release);
+    }
+
+    /// Writes everything of a cell that nobody can find yet; leaves it tentative. The cell is not
+    /// live at any moment of this, so a process that is killed here leaves nothing to be found.
+    pub(crate) fn fill(&self, new: &super::NewConn<W>) {
+        let one_way = if new.reverse.is_some() { 0 } else { ONE_WAY };
+        let tentative = (Life::Tentative as u32) << LIFE_SHIFT;
+        self.state.store(tentative | one_way | state_bits(new.state), Ordering::Relaxed);
+        let keys = [new.forward, new.reverse.unwrap_or(FlowKey([0; W]))];
+        for (words, key) in self.keys.iter().zip(keys) {
+            for (word, k) in words.iter().zip(key.0) {
+                word.store(k, Ordering::Relaxed);
+            }
+        }
+        self.service.store(new.service.0, Ordering::Relaxed);
+        self.backend.store(new.backend.0, Ordering::Relaxed);
+        self.last_seen.store(new.now.0, Ordering::Relaxed);
+        let deltas = u32::from(new.ip_delta) << 16 | u32::from(new.l4_delta);
+        self.deltas.store(deltas, Ordering::Relaxed);
+        self.next_hop.store(new.next_hop, Ordering::Relaxed);
+        for (word, sequence) in self.sequence.iter().zip(new.sequence) {
+            word.store(sequence, Ordering::Relaxed);
+        }
+    }
+
+    /// First four words of a free cell, in which the free list keeps its links.
+    pub(crate) fn links(&self) -> [&AtomicU64; 4] {
+        let [forward, reverse] = &self.keys;
+        let mut words = forward.iter().chain(reverse);
+        // Every key has at least two words, so there are always four.
+        std::array::from_fn(|_| words.next().unwrap_or(&self.keys[0][0]))
+    }
+
+    /// Starts to bring the entry's lines.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        prefetch_line(self, 0);
+        prefetch_line(self, 1);
+    }
+}
+
+const fn state_bits(state: ConnState) -> u32 {
+    state.protocol as u32 | (state.flags as u32) << FLAGS_SHIFT
+}

@@ -1,0 +1,285 @@
+//! The table itself: finding a connection, one by one and in stages for a burst.
+//!
+//! WO 00/30294: step 212 (is there an entry?) of Fig. 6. A search reads one bucket, compares tags,
+//! then the whole key in the entry, and asks whether the entry is live. For a burst the filter does
+//! each step for all packets before the next one ([`prefetch_bucket`](ConnTable::prefetch_bucket),
+//! [`probe`](ConnTable::probe), [`resolve`](ConnTable::resolve)), so that the lines travel meanwhile.
+//! Easy to get wrong: a tag that matches is a hint. Only the full comparison decides.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::bucket::{Bucket, Slot, Tag, alternate, primary};
+use super::cells::Lane;
+use super::entry::{Conn, ConnId, ConnState, Direction};
+use crate::flow::{FlowHash, FlowKey, TableKey};
+use crate::shared::counters::{Counter, Padded};
+use crate::shared::prefetch::prefetch_read;
+use crate::shared::region::{LiveCounts, Region, TableControl, TableParts, Tick};
+use crate::shared::sync::{AtomicU32, Ordering};
+use crate::shared::{Epochs, Slice};
+
+/// What a search found: where, which way the packet goes, and the entry.
+pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
+
+/// Asked for a table of keys that are neither IPv4's (2 words) nor IPv6's (5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a region has tables for keys of 2 and of 5 words, not of {0}")]
+pub struct NotATable(pub usize);
+
+/// First half of a search: a candidate that has only the right tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probe(u64);
+
+impl Probe {
+    /// No candidate: no such connection.
+    const NOTHING: Self = Self(0);
+    /// Not in the primary bucket; the alternate one has been asked for.
+    const ELSEWHERE: Self = Self(u64::MAX << 32);
+
+    /// Whether it is already certain that there is no such connection.
+    #[inline]
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::NOTHING
+    }
+}
+
+/// Connection table 66 for keys of `W` words: 2 for IPv4, 5 for IPv6. Shared by all lanes; what
+/// changes it needs the caller's own [`Lane`].
+pub struct ConnTable<const W: usize> {
+    pub(super) control: Slice<TableControl>,
+    pub(super) buckets: Slice<Bucket>,
+    pub(super) cells: Slice<Conn<W>>,
+    pub(super) deadlines: Slice<AtomicU32>,
+    pub(super) live: LiveCounts,
+    pub(super) key: TableKey,
+    pub(super) epochs: Arc<Epochs>,
+    /// Inserted minus removed, per lane; one more for what was there before.
+    pub(super) counts: Box<[Padded<Counter>]>,
+    pub(super) adopted: u64,
+}
+
+impl<const W: usize> fmt::Debug for ConnTable<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnTable").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}
+
+impl<const W: usize> ConnTable<W> {
+    /// The table's arrays, as they lie in the region, without any repair.
+    pub(super) fn attach(region: &Region, epochs: Arc<Epochs>) -> Result<Self, NotATable> {
+        let TableParts { control, deadlines, buckets, cells } =
+            region.table().ok_or(NotATable(W))?;
+        let counts = (0..epochs.lanes()).map(|_| Padded::default()).collect();
+        Ok(Self {
+            control,
+            buckets,
+            cells,
+            deadlines,
+            live: region.live().clone(),
+            key: region.secret().table_key,
+            epochs,
+            counts,
+            adopted: 0,
+        })
+    }
+
+    /// Most connections that the table can hold.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        u32::try_from(self.cells.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Connections in the table, about: lanes that work meanwhile may be seen half.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.counts.iter().fold(self.adopted, |sum, lane| sum.wrapping_add(lane.value()))
+    }
+
+    /// Whether the table has no connections, as far as [`len`](Self::len) can tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Live connections per service and backend slot, of both address families.
+    #[must_use]
+    pub fn live(&self) -> &LiveCounts {
+        &self.live
+    }
+
+    /// Hash of a key under the region's secret.
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, key: &FlowKey<W>) -> FlowHash {
+        self.key.hash(key)
+    }
+
+    /// A new turn of the lane's loop: whatever it held from this table is forgotten, and cells that
+    /// no lane holds any more come back. Two tables may share lane numbers; both must then be turned
+    /// where the lane holds nothing of either.
+    #[inline]
+    pub fn turn(&self, lane: &mut Lane<W>) {
+        self.epochs.turn(lane.number());
+        if lane.has_limbo() {
+            self.reclaim(lane);
+        }
+    }
+
+    /// The lane will not look at the table until its next [`turn`](Self::turn).
+    pub fn rest(&self, lane: &Lane<W>) {
+        self.epochs.offline(lane.number());
+    }
+
+    /// Stage 1: starts to bring the bucket where a key with this hash belongs.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: FlowHash) {
+        prefetch_read(self.primary(hash));
+    }
+
+    /// Stage 2: looks for the tag, and starts to bring the entry that has it.
+    #[inline]
+    #[must_use]
+    pub fn probe(&self, hash: FlowHash) -> Probe {
+        let bucket = self.primary(hash);
+        if let Some(i) = bucket.matches(Tag::of(hash)).next() {
+            let slot = bucket.slot(i);
+            if let Some(conn) = slot.cell().and_then(|cell| self.cell(cell)) {
+                conn.prefetch();
+                return Probe(slot.0);
+            }
+        }
+        if bucket.has_moved() {
+            prefetch_read(self.alternate(hash));
+            return Probe::ELSEWHERE;
+        }
+        Probe::NOTHING
+    }
+
+    /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
+    #[inline]
+    #[must_use]
+    pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
+        if probe.is_nothing() {
+            return None;
+        }
+        let slot = Slot(probe.0);
+        if let Some(cell) = slot.cell()
+            && let Some(conn) = self.cell(cell)
+            && conn.has_key(slot.direction(), key)
+            && conn.is_live()
+        {
+            return Some((ConnId(cell), slot.direction(), conn));
+        }
+        self.find(hash, key)
+    }
+
+    /// The live connection that `key` belongs to. `hash` is the key's [`hash`](Self::hash).
+    #[must_use]
+    pub fn find(&self, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
+        let first = self.primary(hash);
+        self.find_in(first, hash, key).or_else(|| {
+            first.has_moved().then(|| self.find_in(self.alternate(hash), hash, key)).flatten()
+        })
+    }
+
+    fn find_in<'a>(
+        &'a self,
+        bucket: &Bucket,
+        hash: FlowHash,
+        key: &FlowKey<W>,
+    ) -> Option<Found<'a, W>> {
+        self.candidates(bucket, hash, key).find(|(_, _, conn)| conn.is_live())
+    }
+
+    /// Entries in `bucket` that have the key, in whatever life.
+    #[inline]
+    pub(super) fn candidates<'a, 'k>(
+        &'a self,
+        bucket: &'k Bucket,
+        hash: FlowHash,
+        key: &'k FlowKey<W>,
+    ) -> impl Iterator<Item = Found<'a, W>> + use<'a, 'k, W> {
+        bucket.matches(Tag::of(hash)).filter_map(move |i| {
+            let slot = bucket.slot(i);
+            let cell = slot.cell()?;
+            let conn = self.cell(cell)?;
+            conn.has_key(slot.direction(), key).then_some((ConnId(cell), slot.direction(), conn))
+        })
+    }
+
+    /// The connection in a cell, if one lives there. The caller found the number earlier in the same
+    /// turn, or takes what is there now.
+    #[inline]
+    #[must_use]
+    pub fn conn(&self, id: ConnId) -> Option<&Conn<W>> {
+        self.cell(id.0).filter(|conn| conn.is_live())
+    }
+
+    /// Changes the state of a connection from `from` to `to`, and looks at it again at `due` at the
+    /// latest. False, and nothing done, when the state was another or the connection is gone.
+    pub fn change_state(&self, id: ConnId, from: ConnState, to: ConnState, due: Tick) -> bool {
+        let (Some(conn), Some(deadline)) = (self.cell(id.0), self.deadlines.get(id.0 as usize))
+        else {
+            return false;
+        };
+        if !conn.swap_state(from, to) {
+            return false;
+        }
+        // Lowering comes after the change, so that the sweep, which raises the deadline and then
+        // looks at the state again, misses neither. 0 (no deadline) is the lowest and stays.
+        deadline.fetch_min(due.0.max(1), Ordering::AcqRel);
+        true
+    }
+
+    /// Visits live connections by number: looks at up to `limit` cells from `from` on and returns
+    /// where to go on, or `None` at the end. The lane of the caller must be in a turn.
+    pub fn for_each(
+        &self,
+        from: ConnId,
+        limit: u32,
+        mut visit: impl FnMut(ConnId, &Conn<W>),
+    ) -> Option<ConnId> {
+        let end = self.used_cells().min(from.0.saturating_add(limit));
+        for number in from.0..end {
+            if let Some(conn) = self.conn(ConnId(number)) {
+                visit(ConnId(number), conn);
+            }
+        }
+        (end > from.0 && end < self.used_cells()).then_some(ConnId(end))
+    }
+
+    /// Cells that have ever been used; the rest has never been touched.
+    pub(super) fn used_cells(&self) -> u32 {
+        let watermark = self.control().watermark.0.load(Ordering::Acquire);
+        u32::try_from(watermark).unwrap_or(u32::MAX).min(self.capacity())
+    }
+
+    #[inline]
+    pub(super) fn cell(&self, number: u32) -> Option<&Conn<W>> {
+        self.cells.get(number as usize)
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a high product with len is below len")]
+    pub(super) fn primary(&self, hash: FlowHash) -> &Bucket {
+        &self.buckets[primary(hash, self.buckets.len())]
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a high product with len is below len")]
+    pub(super) fn alternate(&self, hash: FlowHash) -> &Bucket {
+        &self.buckets[alternate(hash, self.buckets.len())]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "`Region::table` made the slice with one")]
+    pub(super) fn control(&self) -> &TableControl {
+        &self.control[0]
+    }
+
+    #[inline]
+    pub(super) fn count(&self, lane: &Lane<W>) -> Option<&Counter> {
+        self.counts.get(lane.number()).map(|counter| &counter.0)
+    }
+}
