@@ -1,1 +1,36 @@
-//! Placeholder page: filled in by the first change of this folder.
+//! Configuration: desired state as one document, read and checked as a whole.
+//!
+//! WO 00/30294: what configuration table 64 is filled from. [`parse`] turns text into a [`Config`] or says
+//! what is wrong with it; nothing in between exists.
+//! Easy to get wrong: [`Document`] is what was written, [`Config`] what was meant; only the second is
+//! to be acted upon.
+
+mod address;
+mod backends;
+mod check;
+pub mod distribution;
+mod document;
+mod interfaces;
+mod later;
+mod locate;
+pub mod lookup;
+mod model;
+mod network;
+mod next_hops;
+mod object;
+mod ports;
+mod prefix;
+mod refusal;
+pub mod registry;
+mod services;
+mod whole;
+
+pub use check::{parse, read};
+pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
+pub use document::{Document, schema};
+pub use model::{
+    Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor, Timeouts,
+};
+pub use ports::PortsPresent;
+pub use prefix::{Cidr, Prefix, PrefixError, address_bits};
+pub use refusal::{REFUSALS_MAX, Refusal};

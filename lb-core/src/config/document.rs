@@ -1,0 +1,263 @@
+//! The configuration as it is written: one JSON document.
+//!
+//! No counterpart in the patent. The types here are the published schema: a comment on a field is
+//! the key's description in `docs/config.schema.json`, so it is written for operators.
+//! Not here: what the values mean together (`check`), and the types that the tables are filled from (`model`).
+//! Easy to get wrong: a value that only the checks refuse must still be readable here, or the answer
+//! names that one key and stays silent about the others.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::object::{object, objects, present, word};
+use super::whole::Whole;
+
+/// Desired state of a load-balancing packet switch. Everything has a default: `{}` forwards nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "lb configuration")]
+pub struct Document {
+    /// Whether packets that are neither for a service nor for this machine are routed: true or false. Default: false, they are dropped.
+    #[serde(default)]
+    pub transit: bool,
+    /// Seed of the hash by which source-hash and maglev choose backends: 32 hexadecimal digits. Boxes that must agree share it. Default: derived by the installation.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "String", regex(pattern = r"^[0-9A-Fa-f]{32}$"))]
+    pub hash_seed: Option<String>,
+    /// Ports that carry IP, at most one entry for each. A port without an entry carries no IP. Default: none.
+    #[serde(default, deserialize_with = "objects")]
+    pub interfaces: Vec<Interface>,
+    /// Static routes, beside the networks that interfaces are connected to. Default: none.
+    #[serde(default, deserialize_with = "objects")]
+    pub routes: Vec<Route>,
+    /// Static neighbors, which are never asked for by ARP or ND and never age. Default: none.
+    #[serde(default, deserialize_with = "objects")]
+    pub neighbors: Vec<Neighbor>,
+    /// Virtual services. Default: none.
+    #[serde(default, deserialize_with = "objects")]
+    pub services: Vec<Service>,
+}
+
+/// A port that carries IP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Number of the port, as DPDK counts: a whole number from 0 to 65535. Required; the port must be among those that the program drives.
+    pub port: Whole<0, 65535>,
+    /// Name, unique among interfaces: 1 to 12 of the characters a-z, 0-9 and `-`, the first no `-`. Required. The kernel sees the interface as `lb-NAME`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9-]{0,11}$"))]
+    pub name: String,
+    /// Own addresses, each with the prefix length of its network, as in `198.51.100.1/24` or `2001:db8:1::1/64`. Default: none.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+}
+
+/// A static route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Destinations, as ADDRESS/LENGTH with all bits behind the prefix zero: `0.0.0.0/0` is the default route of IPv4. Required.
+    pub prefix: String,
+    /// Address of the next hop, of the prefix's family and on an interface's network. Required.
+    pub via: String,
+}
+
+/// A static neighbor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Neighbor {
+    /// IPv4 or IPv6 address of the neighbor, on an interface's network. Required.
+    pub address: String,
+    /// Its MAC address, six pairs of hexadecimal digits with colons: `02:00:00:00:01:01`. Required; not multicast, not all zero.
+    #[schemars(regex(pattern = r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"))]
+    pub mac: String,
+}
+
+/// A virtual service: one address, port and protocol, and the backends behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Name, unique among services: 1 to 63 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, the first a letter or digit. Required.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
+    pub name: String,
+    /// Virtual address (VIP) that clients speak to, IPv4 or IPv6. Required.
+    pub address: String,
+    /// TCP or UDP port that clients speak to: a whole number from 1 to 65535. Required.
+    pub port: Whole<1, 65535>,
+    /// Transport protocol. Required.
+    #[serde(deserialize_with = "word")]
+    pub protocol: Protocol,
+    /// How packets reach a backend. Required.
+    #[serde(deserialize_with = "word")]
+    pub forwarding: Forwarding,
+    /// How a new flow picks a backend. Default: weighted-round-robin.
+    #[serde(default, deserialize_with = "word")]
+    pub scheduler: Scheduler,
+    /// Prime number of slots in the table of the scheduler maglev, which alone takes this key: from 7 to 5000011, at least the number of backends. Default: 65537.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "Whole<7, 5_000_011>")]
+    pub maglev_table_size: Option<Whole<7, 5_000_011>>,
+    /// Where the backends' weights come from. Default: static.
+    #[serde(default, deserialize_with = "word")]
+    pub weights: Weights,
+    /// What happens to a packet that opens no flow and belongs to none. Default: reset.
+    #[serde(default, deserialize_with = "word")]
+    pub on_miss: OnMiss,
+    /// After how long without a packet a flow is forgotten. Default: the default of each key.
+    #[serde(default, deserialize_with = "object")]
+    pub timeouts: Timeouts,
+    /// Flows that the service may have in the connection table at once: a whole number from 1 to 67108864. Default: no limit of its own.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "Whole<1, 67_108_864>")]
+    pub max_connections: Option<Whole<1, 67_108_864>>,
+    /// Servers behind the service. Default: none, so that new flows are refused.
+    #[serde(default, deserialize_with = "objects")]
+    pub backends: Vec<Backend>,
+}
+
+/// A server behind a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// Name, unique in the service: 1 to 63 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, the first a letter or digit. Required.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
+    pub name: String,
+    /// Address of the server, of the VIP's family: with `direct` on an interface's network, otherwise where a route leads. Required.
+    pub address: String,
+    /// Port of the server: a whole number from 1 to 65535. Default: the service's port, and with `direct` nothing else.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "Whole<1, 65535>")]
+    pub port: Option<Whole<1, 65535>>,
+    /// Share of new flows relative to the other backends, without a unit: a whole number from 0 to 65535, where 0 means no new flows. Default: 100.
+    #[serde(default = "default_weight")]
+    pub weight: Whole<0, 65535>,
+}
+
+const fn default_weight() -> Whole<0, 65535> {
+    Whole::new(100)
+}
+
+/// Seconds of silence after which a flow is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// TCP, handshake seen: seconds, a whole number from 1 to 604800. Default: 7440, which is 2 h 4 min (RFC 5382 REQ-5).
+    pub established: Whole<1, 604_800>,
+    /// TCP, SYN seen but no handshake: seconds, a whole number from 1 to 604800. Default: 60.
+    pub half_open: Whole<1, 604_800>,
+    /// TCP, after FIN in both directions or RST: seconds, a whole number from 1 to 604800. Default: 10.
+    pub closing: Whole<1, 604_800>,
+    /// UDP: seconds, a whole number from 1 to 604800. Default: 120 (RFC 4787 REQ-5).
+    pub udp: Whole<1, 604_800>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            established: Whole::new(7440),
+            half_open: Whole::new(60),
+            closing: Whole::new(10),
+            udp: Whole::new(120),
+        }
+    }
+}
+
+/// Transport protocol of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Transmission Control Protocol.
+    Tcp,
+    /// User Datagram Protocol.
+    Udp,
+}
+
+/// How packets reach a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarding {
+    /// Only the MAC addresses change; the backend holds the VIP on its loopback and answers clients itself.
+    Direct,
+    /// Destination address and port become the backend's; its replies return through the switch.
+    Nat,
+    /// Of a later part; read so that the checks can say so.
+    #[schemars(skip)]
+    FullNat,
+    /// Of a later part; read so that the checks can say so.
+    #[schemars(skip)]
+    Tunnel,
+}
+
+/// How a new flow picks a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheduler {
+    /// One after the other; every weight but 0 is the same.
+    RoundRobin,
+    /// One after the other, as often as the weight says.
+    #[default]
+    WeightedRoundRobin,
+    /// The backend with the fewest flows for its weight.
+    LeastConnections,
+    /// By a hash of the client's address, so that a client stays with its backend.
+    SourceHash,
+    /// By a hash of the flow, in a table of which few slots move when backends come and go.
+    Maglev,
+}
+
+/// Where weights come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// From the document.
+    #[default]
+    Static,
+    /// Of a later part; read so that the checks can say so.
+    #[schemars(skip)]
+    Even,
+    /// Of a later part; read so that the checks can say so.
+    #[schemars(skip)]
+    LeastLoaded,
+    /// Of a later part; read so that the checks can say so.
+    #[schemars(skip)]
+    Capability,
+}
+
+/// What happens to a packet for a service that opens no flow and belongs to none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMiss {
+    /// TCP is answered with a reset, limited in rate; UDP is dropped.
+    #[default]
+    Reset,
+    /// It is dropped.
+    Drop,
+    /// It picks a backend as a new flow would; for several boxes that share `hash_seed`.
+    Hash,
+}
+
+/// The document's JSON Schema (draft 2020-12), indented, with a line feed at its end.
+///
+/// # Errors
+/// None in practice: the schema is plain JSON.
+pub fn schema() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Document))?;
+    text.push('\n');
+    Ok(text)
+}
