@@ -7,7 +7,7 @@
 //! another key, not this one turned round.
 
 use std::hash::Hasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use siphasher::sip::SipHasher13;
 
@@ -35,7 +35,10 @@ impl KeyV4 {
     #[inline]
     #[must_use]
     pub const fn v4(src: u32, dst: u32, src_port: u16, dst_port: u16, protocol: u8) -> Self {
-        Self([(src as u64) << 32 | dst as u64, port_word(src_port, dst_port, protocol)])
+        Self([
+            (src as u64) << 32 | dst as u64,
+            port_word(src_port, dst_port, protocol),
+        ])
     }
 }
 
@@ -43,7 +46,10 @@ impl KeyV6 {
     /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of an address")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves of an address"
+    )]
     pub const fn v6(src: u128, dst: u128, src_port: u16, dst_port: u16, protocol: u8) -> Self {
         Self([
             (src >> 64) as u64,
@@ -52,6 +58,152 @@ impl KeyV6 {
             dst as u64,
             port_word(src_port, dst_port, protocol),
         ])
+    }
+}
+
+/// An address as two words, IPv4 in its v4-mapped form, so that one table holds both families.
+pub type AddressWords = [u64; 2];
+
+/// The two words of an address.
+#[inline]
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the two halves of an address"
+)]
+pub fn address_words(address: IpAddr) -> AddressWords {
+    match address {
+        IpAddr::V4(v4) => mapped(u32::from(v4)),
+        IpAddr::V6(v6) => [(u128::from(v6) >> 64) as u64, u128::from(v6) as u64],
+    }
+}
+
+#[inline]
+const fn mapped(v4: u32) -> AddressWords {
+    [0, 0xffff_0000_0000 | v4 as u64]
+}
+
+/// What the filter asks of a key, whatever its family.
+pub trait DirectionKey: Copy + Eq {
+    /// Packs one direction; `None` where the addresses are of the other family.
+    fn pack(src: IpAddr, dst: IpAddr, src_port: u16, dst_port: u16, protocol: u8) -> Option<Self>;
+    /// Source address.
+    fn src(&self) -> IpAddr;
+    /// Destination address.
+    fn dst(&self) -> IpAddr;
+    /// Source address as table words.
+    fn src_words(&self) -> AddressWords;
+    /// Destination address as table words.
+    fn dst_words(&self) -> AddressWords;
+    /// Source port, destination port and protocol, as [`port_word`] packs them.
+    fn ports(&self) -> u64;
+
+    /// Source port.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "takes the port out of its word"
+    )]
+    fn src_port(&self) -> u16 {
+        (self.ports() >> 32) as u16
+    }
+
+    /// Destination port.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "takes the port out of its word"
+    )]
+    fn dst_port(&self) -> u16 {
+        (self.ports() >> 16) as u16
+    }
+}
+
+impl DirectionKey for KeyV4 {
+    fn pack(src: IpAddr, dst: IpAddr, src_port: u16, dst_port: u16, protocol: u8) -> Option<Self> {
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (src, dst) else {
+            return None;
+        };
+        Some(Self::v4(
+            src.into(),
+            dst.into(),
+            src_port,
+            dst_port,
+            protocol,
+        ))
+    }
+
+    fn src(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits((self.0[0] >> 32) as u32))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is the destination"
+    )]
+    fn dst(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(self.0[0] as u32))
+    }
+
+    #[inline]
+    fn src_words(&self) -> AddressWords {
+        mapped((self.0[0] >> 32) as u32)
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is the destination"
+    )]
+    fn dst_words(&self) -> AddressWords {
+        mapped(self.0[0] as u32)
+    }
+
+    #[inline]
+    fn ports(&self) -> u64 {
+        self.0[1]
+    }
+}
+
+impl DirectionKey for KeyV6 {
+    fn pack(src: IpAddr, dst: IpAddr, src_port: u16, dst_port: u16, protocol: u8) -> Option<Self> {
+        let (IpAddr::V6(src), IpAddr::V6(dst)) = (src, dst) else {
+            return None;
+        };
+        Some(Self::v6(
+            src.into(),
+            dst.into(),
+            src_port,
+            dst_port,
+            protocol,
+        ))
+    }
+
+    fn src(&self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_bits(
+            u128::from(self.0[0]) << 64 | u128::from(self.0[1]),
+        ))
+    }
+
+    fn dst(&self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_bits(
+            u128::from(self.0[2]) << 64 | u128::from(self.0[3]),
+        ))
+    }
+
+    #[inline]
+    fn src_words(&self) -> AddressWords {
+        [self.0[0], self.0[1]]
+    }
+
+    #[inline]
+    fn dst_words(&self) -> AddressWords {
+        [self.0[2], self.0[3]]
+    }
+
+    #[inline]
+    fn ports(&self) -> u64 {
+        self.0[4]
     }
 }
 
@@ -65,7 +217,10 @@ pub struct TableKey(pub [u64; 6]);
 
 /// Multiplies to 128 bits and folds the halves.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "folds both halves of the product")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "folds both halves of the product"
+)]
 const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     (product >> 64) as u64 ^ product as u64
@@ -186,7 +341,10 @@ mod tests {
             let hash = KEY.hash(&KeyV4::v4(0x0a00_0001, 0xc000_020a, port, 80, 6));
             buckets[(hash.0 >> 56) as usize] += 1;
         }
-        assert!(buckets.iter().all(|&n| (50..=160).contains(&n)), "{buckets:?}");
+        assert!(
+            buckets.iter().all(|&n| (50..=160).contains(&n)),
+            "{buckets:?}"
+        );
     }
 
     #[test]
@@ -209,7 +367,10 @@ mod tests {
             dst_port: 80,
             protocol: Protocol::Tcp,
         };
-        let b = Tuple { src_port: 1001, ..a };
+        let b = Tuple {
+            src_port: 1001,
+            ..a
+        };
         assert_eq!(seed.source(&a), seed.source(&b));
         assert_ne!(seed.flow(&a), seed.flow(&b));
     }

@@ -7,8 +7,11 @@
 
 pub mod config;
 pub mod conn;
+pub mod filter;
 pub mod flow;
+pub mod frame;
 pub mod id;
+pub mod packet;
 pub mod route;
 pub mod scheduler;
 pub mod shared;

@@ -1,0 +1,150 @@
+//! What one lcore has counted: verdicts, drop reasons, services.
+//!
+//! No counterpart in the patent. Written by the lcore alone, once per burst where that is possible,
+//! and read by everybody. The equation that must hold at every moment between bursts:
+//! received = forwarded + replied + punted + apps + dropped + held, and held is 0 at the end.
+//! Easy to get wrong: a packet that waits for a neighbor has been received but has no verdict yet.
+
+use super::verdict::{Reason, Verdict};
+use crate::config::registry::MAX_SERVICES;
+use crate::id::ServiceSlot;
+use crate::shared::Counter;
+
+/// Packets and octets of one service, both directions that pass us.
+#[derive(Debug, Default)]
+pub struct ServiceCounters {
+    /// Packets forwarded for the service.
+    pub packets: Counter,
+    /// Their octets, Ethernet header included, checksum sequence not.
+    pub octets: Counter,
+    /// Connections opened.
+    pub connections: Counter,
+}
+
+/// Counters of one lcore.
+#[derive(Debug)]
+pub struct LcoreCounters {
+    /// Packets received from ports.
+    pub received: Counter,
+    /// Packets with a forwarding verdict.
+    pub forwarded: Counter,
+    /// Packets turned into an answer.
+    pub replied: Counter,
+    /// Packets for the control processor.
+    pub punted: Counter,
+    /// Packets for network applications.
+    pub apps: Counter,
+    /// Packets that wait for a neighbor now.
+    pub held: Counter,
+    /// Questions for neighbors that we sent of our own accord.
+    pub solicitations: Counter,
+    drops: [Counter; Reason::COUNT],
+    services: Box<[ServiceCounters]>,
+}
+
+impl Default for LcoreCounters {
+    fn default() -> Self {
+        Self {
+            received: Counter::default(),
+            forwarded: Counter::default(),
+            replied: Counter::default(),
+            punted: Counter::default(),
+            apps: Counter::default(),
+            held: Counter::default(),
+            solicitations: Counter::default(),
+            drops: std::array::from_fn(|_| Counter::default()),
+            services: (0..MAX_SERVICES)
+                .map(|_| ServiceCounters::default())
+                .collect(),
+        }
+    }
+}
+
+impl LcoreCounters {
+    /// Adds one burst: what was received, and each packet under its verdict.
+    pub fn count(&self, verdicts: &[Verdict]) {
+        let mut forwarded = 0;
+        for &verdict in verdicts {
+            if matches!(verdict, Verdict::Forward(_)) {
+                forwarded += 1;
+            } else {
+                self.count_late(verdict);
+            }
+        }
+        self.forwarded.add(forwarded);
+        self.received.add(verdicts.len() as u64);
+    }
+
+    /// Adds one packet that had been held until now, or any but the common verdict.
+    pub fn count_late(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Forward(_) => self.forwarded.add(1),
+            Verdict::Reply => self.replied.add(1),
+            Verdict::Punt => self.punted.add(1),
+            Verdict::App(_) => self.apps.add(1),
+            Verdict::Hold(_) => self.held.add(1),
+            Verdict::Drop(reason) => {
+                if let Some(counter) = self.drops.get(reason as usize) {
+                    counter.add(1);
+                }
+            }
+        }
+    }
+
+    /// Packets dropped for one reason.
+    #[must_use]
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.drops.get(reason as usize).map_or(0, Counter::value)
+    }
+
+    /// Packets dropped in all.
+    #[must_use]
+    pub fn dropped_in_all(&self) -> u64 {
+        self.drops.iter().map(Counter::value).sum()
+    }
+
+    /// Counters of one service.
+    #[inline]
+    #[must_use]
+    pub fn service(&self, slot: ServiceSlot) -> Option<&ServiceCounters> {
+        self.services.get(slot.0 as usize)
+    }
+
+    /// Whether the equation of the module page holds; only between bursts.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        let parts = [
+            &self.forwarded,
+            &self.replied,
+            &self.punted,
+            &self.apps,
+            &self.held,
+        ];
+        let sum: u64 = parts.iter().map(|counter| counter.value()).sum();
+        self.received.value() == sum + self.dropped_in_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{NeighborId, PortId};
+
+    #[test]
+    fn a_burst_adds_up_while_a_packet_waits_and_after() {
+        let counters = LcoreCounters::default();
+        counters.count(&[
+            Verdict::Forward(PortId(1)),
+            Verdict::Hold(NeighborId(3)),
+            Verdict::Drop(Reason::Runt),
+            Verdict::Reply,
+        ]);
+        assert!(counters.adds_up());
+        counters.held.sub(1);
+        assert!(!counters.adds_up());
+        counters.count_late(Verdict::Drop(Reason::NeighborUnresolved));
+        assert!(counters.adds_up());
+        assert_eq!(counters.dropped(Reason::Runt), 1);
+        assert_eq!(counters.dropped_in_all(), 2);
+    }
+}

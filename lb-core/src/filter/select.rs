@@ -1,0 +1,419 @@
+//! Finds a flow's connection or makes one.
+//!
+//! WO 00/30294, Fig. 6: opening packet or later one (210), look-up in the connection table (212, 214),
+//! backend from the distribution (216), new entry (218). Hands on to `rewrite` (220).
+//! Not here: whether a packet without a connection may open one (`admit`).
+//! Easy to get wrong: an entry names its backend by slot; when the configuration no longer has the
+//! backend, the entry is dead, whatever its state.
+
+use crate::config::{Distribution, Forwarding, OnMiss, ServiceView};
+use crate::conn::{
+    Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
+};
+use crate::flow::{DirectionKey, FlowKey, Tuple};
+use crate::id::{BackendSlot, NeighborId, ServiceSlot};
+use crate::packet::Packet;
+use crate::scheduler::{Ask, Live};
+use crate::shared::LiveCounts;
+use crate::wire::checksum::Delta;
+use crate::wire::tcp::Flags;
+
+use super::life::{State, reset_is_plausible};
+use super::rewrite::{Deltas, Family};
+use super::{Item, Lanes, Own, Reason, Scene, Tables, Verdict};
+
+/// Picks that a new flow gets, when the backend already has a connection with its client's port.
+const PICKS: u32 = 3;
+
+impl Live for LiveCounts {
+    fn live(&self, backend: BackendSlot) -> u32 {
+        self.backend(backend)
+    }
+}
+
+impl<P: Packet> Own<P> {
+    /// Stage three for one TCP or UDP packet.
+    #[inline]
+    pub(super) fn flow<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+    ) -> Verdict
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let table = FlowKey::<W>::table(scene.tables);
+        if let Some((id, direction, conn)) = table.resolve(item.probe, item.hash, &item.flow.key)
+            && let Some(verdict) = self.known(scene, item, packet, id, direction, conn)
+        {
+            return verdict;
+        }
+        self.unknown(scene, item, packet)
+    }
+
+    /// Steps 212 and 214, found: brings the entry up to date and rewrites. `None` when the entry turned
+    /// out to be dead, and was removed: the packet is one without a connection.
+    #[inline]
+    pub(super) fn known<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+        id: ConnId,
+        direction: Direction,
+        conn: &Conn<W>,
+    ) -> Option<Verdict>
+    where
+        FlowKey<W>: Family<W>,
+    {
+        const STEERING: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+        let Some(backend_neighbor) = scene.distribution.backend_neighbor(conn.backend()) else {
+            self.remove(scene, id);
+            return None;
+        };
+        let state = State::from_u8(conn.state().protocol);
+        if (item.flow.flags & STEERING != 0 || state != State::Established)
+            && !self.steer(scene, item, packet, id, direction, conn, state)
+        {
+            return None;
+        }
+        if conn.last_seen() != scene.tick() {
+            conn.touch(scene.tick());
+            if item.flow.protocol == TCP {
+                conn.note_sequence(direction, sequence(packet.head(), item.flow.l4));
+            }
+        }
+        let is_one_way = conn.is_one_way();
+        if !is_one_way && FlowKey::<W>::hops(packet.head()) <= 1 {
+            return Some(self.hops_ran_out(scene, packet));
+        }
+        if let Some(counters) = self.counters.service(conn.service()) {
+            counters.packets.add(1);
+            counters.octets.add(packet.total_len() as u64);
+        }
+        let neighbor = match direction {
+            Direction::Forward => backend_neighbor,
+            Direction::Reverse => match self.way_back(scene, &item.flow.key, conn) {
+                Ok(neighbor) => neighbor,
+                Err(reason) => return Some(Verdict::Drop(reason)),
+            },
+        };
+        let frame = packet.head_mut();
+        if !is_one_way {
+            let (opposite, sign) = match direction {
+                Direction::Forward => (conn.key(Direction::Reverse), false),
+                Direction::Reverse => (conn.key(Direction::Forward), true),
+            };
+            let (ip, l4) = (
+                Delta::from_u16(conn.ip_delta()),
+                Delta::from_u16(conn.l4_delta()),
+            );
+            let deltas = if sign {
+                Deltas { ip: -ip, l4: -l4 }
+            } else {
+                Deltas { ip, l4 }
+            };
+            FlowKey::<W>::translate(frame, item.flow.l4, direction, &opposite, deltas);
+        } else if FlowKey::<W>::hops(frame) == 0 {
+            return Some(Verdict::Drop(Reason::TtlExpired));
+        }
+        Some(self.send(scene, neighbor, frame))
+    }
+
+    /// Moves the entry's state on. False when the packet opens a new connection on the tuple (edge-case
+    /// row 28) and the old entry was removed for it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one decision, all of them at hand"
+    )]
+    fn steer<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &P,
+        id: ConnId,
+        direction: Direction,
+        conn: &Conn<W>,
+        state: State,
+    ) -> bool
+    where
+        FlowKey<W>: Family<W>,
+    {
+        if item.flow.protocol != TCP {
+            return true;
+        }
+        let flags = Flags(item.flow.flags);
+        let number = sequence(packet.head(), item.flow.l4);
+        let is_syn = flags.contains(Flags::SYN) && !flags.contains(Flags::ACK);
+        if is_syn && direction == Direction::Forward {
+            let is_repeated = state.is_opening() && conn.sequence(Direction::Forward) == number;
+            if !is_repeated {
+                self.remove(scene, id);
+            }
+            return is_repeated;
+        }
+        if flags.contains(Flags::RST)
+            && !state.is_opening()
+            && !reset_is_plausible(number, conn.sequence(direction))
+        {
+            return true;
+        }
+        let next = state.after(direction, flags, !conn.is_one_way());
+        if next != state {
+            let from = conn.state();
+            let to = ConnState {
+                protocol: next as u8,
+                flags: from.flags,
+            };
+            conn.note_sequence(direction, number);
+            let timeout = timeout(scene.distribution, conn.service(), next);
+            FlowKey::<W>::table(scene.tables).change_state(
+                id,
+                from,
+                to,
+                scene.tick().after(timeout),
+            );
+        }
+        true
+    }
+
+    fn remove<const W: usize>(&mut self, scene: Scene<'_>, id: ConnId)
+    where
+        FlowKey<W>: Family<W>,
+    {
+        FlowKey::<W>::table(scene.tables).remove(FlowKey::<W>::lane(&mut self.lanes), id);
+    }
+
+    /// The neighbor on the way back to a connection's client, remembered in the entry.
+    #[inline]
+    fn way_back<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        key: &FlowKey<W>,
+        conn: &Conn<W>,
+    ) -> Result<NeighborId, Reason>
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let noted = conn.next_hop();
+        let neighbor = NeighborId(noted & 0xffff);
+        // Zero, as a new entry has it, is not a number that was noted: epochs of routes begin at 1.
+        if noted >> 16 == u32::from(scene.hop_epoch) && noted != 0 {
+            return Ok(neighbor);
+        }
+        let neighbor = self.next_hop(scene, key.dst())?;
+        conn.set_next_hop(u32::from(scene.hop_epoch) << 16 | neighbor.0);
+        Ok(neighbor)
+    }
+
+    /// The neighbor on the way to any address.
+    pub(super) fn next_hop(
+        &mut self,
+        scene: Scene<'_>,
+        to: std::net::IpAddr,
+    ) -> Result<NeighborId, Reason> {
+        let hop = scene.distribution.route(to).ok_or(Reason::NoRoute)?;
+        let address = hop.gateway.unwrap_or(to);
+        let neighbors = &scene.tables.neighbors;
+        let neighbor = neighbors
+            .find_or_create(address, hop.port, scene.now)
+            .ok_or(Reason::NeighborTableFull)?;
+        neighbors.note_use(neighbor, scene.now.tick);
+        Ok(neighbor)
+    }
+
+    /// Steps 216 and 218: picks a backend, makes the entry, and sends the packet on its way.
+    pub(super) fn open<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+        service: &ServiceView,
+        state: State,
+    ) -> Verdict
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let table = FlowKey::<W>::table(scene.tables);
+        let key = item.flow.key;
+        if table.live().service(service.slot) >= service.max_connections {
+            return self.without_entry(scene, item, packet, service, Reason::ServiceFull);
+        }
+        let tuple = Tuple {
+            src: key.src(),
+            dst: key.dst(),
+            src_port: key.src_port(),
+            dst_port: key.dst_port(),
+            protocol: service.protocol,
+        };
+        for _ in 0..PICKS {
+            let Some(slot) = self.pick(scene, service, &tuple) else {
+                return Verdict::Drop(Reason::NoBackend);
+            };
+            let Some(backend) = scene.distribution.backend(slot) else {
+                return Verdict::Drop(Reason::NoBackend);
+            };
+            let reverse = match service.forwarding {
+                Forwarding::Direct => None,
+                Forwarding::Nat => FlowKey::<W>::pack(
+                    backend.address,
+                    tuple.src,
+                    backend.port,
+                    tuple.src_port,
+                    item.flow.protocol,
+                ),
+            };
+            let deltas = reverse.map(|reverse| FlowKey::<W>::deltas(&key, &reverse));
+            let number = if item.flow.protocol == TCP {
+                sequence(packet.head(), item.flow.l4)
+            } else {
+                0
+            };
+            let new = NewConn {
+                forward: key,
+                reverse,
+                service: service.slot,
+                backend: slot,
+                state: ConnState {
+                    protocol: state as u8,
+                    flags: 0,
+                },
+                ip_delta: deltas.map_or(0, |deltas| deltas.ip.to_u16()),
+                l4_delta: deltas.map_or(0, |deltas| deltas.l4.to_u16()),
+                next_hop: 0,
+                sequence: [number, 0],
+                now: scene.tick(),
+                due: scene.tick().after(state.timeout(&service.timeouts)),
+            };
+            match table.insert(FlowKey::<W>::lane(&mut self.lanes), item.hash, &new) {
+                Ok(id) => {
+                    if let Some(counters) = self.counters.service(service.slot) {
+                        counters.connections.add(1);
+                    }
+                    return self.through(scene, item, packet, id, Direction::Forward);
+                }
+                Err(InsertError::Exists { id, direction }) => {
+                    return self.through(scene, item, packet, id, direction);
+                }
+                Err(InsertError::Full) => {
+                    return self.without_entry(scene, item, packet, service, Reason::TableFull);
+                }
+                Err(InsertError::Contended) => return Verdict::Drop(Reason::InsertContended),
+                Err(InsertError::ReverseTaken) => {}
+            }
+        }
+        Verdict::Drop(Reason::ReverseTaken)
+    }
+
+    /// Sends a packet through an entry that was just made or just found.
+    fn through<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+        id: ConnId,
+        direction: Direction,
+    ) -> Verdict
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let table = FlowKey::<W>::table(scene.tables);
+        table
+            .conn(id)
+            .and_then(|conn| self.known(scene, item, packet, id, direction, conn))
+            .unwrap_or(Verdict::Drop(Reason::NoBackend))
+    }
+
+    fn pick(
+        &mut self,
+        scene: Scene<'_>,
+        service: &ServiceView,
+        tuple: &Tuple,
+    ) -> Option<BackendSlot> {
+        let turn = self.turns.get_mut(service.slot.0 as usize)?;
+        service.scheduler.pick(Ask {
+            tuple,
+            turn,
+            live: scene.tables.v4.live(),
+        })
+    }
+
+    /// Table or share full (design section 7): where the service says `hash` and the backend answers
+    /// clients directly, the packet needs no entry; else it is refused.
+    fn without_entry<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+        service: &ServiceView,
+        reason: Reason,
+    ) -> Verdict
+    where
+        FlowKey<W>: Family<W>,
+    {
+        if service.on_miss != OnMiss::Hash || service.forwarding != Forwarding::Direct {
+            return Verdict::Drop(reason);
+        }
+        let key = item.flow.key;
+        let tuple = Tuple {
+            src: key.src(),
+            dst: key.dst(),
+            src_port: key.src_port(),
+            dst_port: key.dst_port(),
+            protocol: service.protocol,
+        };
+        match self
+            .pick(scene, service, &tuple)
+            .and_then(|slot| scene.distribution.backend_neighbor(slot))
+        {
+            Some(neighbor) => self.send(scene, neighbor, packet.head_mut()),
+            None => Verdict::Drop(Reason::NoBackend),
+        }
+    }
+}
+
+const TCP: u8 = 6;
+
+/// The sequence number of a TCP packet.
+#[inline]
+fn sequence(frame: &[u8], l4: u16) -> u32 {
+    frame
+        .get(usize::from(l4) + 4..)
+        .and_then(<[u8]>::first_chunk)
+        .map_or(0, |octets| u32::from_be_bytes(*octets))
+}
+
+/// Seconds that a connection may idle; none where its service is gone.
+fn timeout(distribution: &Distribution, service: ServiceSlot, state: State) -> u32 {
+    distribution
+        .service(service)
+        .map_or(0, |service| state.timeout(&service.timeouts))
+}
+
+/// A bounded step of aging: entries whose state has idled too long, or whose service is gone.
+pub(super) fn sweep(tables: &Tables, lanes: &mut Lanes, distribution: &Distribution, now: Tick) {
+    sweep_family(&tables.v4, &mut lanes.v4, distribution, now);
+    sweep_family(&tables.v6, &mut lanes.v6, distribution, now);
+}
+
+/// Steps that go round a lane's share once: the engine takes one every hundredth of a second, so that an
+/// entry is seen within a second of its time.
+const STEPS: u32 = 64;
+
+fn sweep_family<const W: usize>(
+    table: &ConnTable<W>,
+    lane: &mut Lane<W>,
+    distribution: &Distribution,
+    now: Tick,
+) {
+    let budget = table.share(lane).div_ceil(STEPS);
+    let life = |conn: &Conn<W>| {
+        timeout(
+            distribution,
+            conn.service(),
+            State::from_u8(conn.state().protocol),
+        )
+    };
+    table.sweep(lane, now, budget, life, |_, _| {});
+}
