@@ -1,0 +1,258 @@
+//! Packet engine: the loop of one worker lcore.
+//!
+//! WO 00/30294, Fig. 5 (box 72), steps 102–112; claims 8–10. Poll the next queue (102), take a burst (104),
+//! filter it (106), send it (108, 110), and stay with a queue that gives full bursts, up to a bound (112).
+//! Not here: what becomes of a packet (`lb_core::filter`, Fig. 6), who polls what (`placement`).
+//! Easy to get wrong: nothing in this loop may wait, lock, allocate or call the kernel; and the lcore
+//! must take its turn in the tables' epochs even when no packet comes, or nobody could reuse anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lb_core::config::Distribution;
+use lb_core::filter::{BURST, Filter, Reason, Verdict};
+use lb_core::id::PortId;
+use lb_core::route::neighbor::Now;
+use lb_core::shared::{Counter, Reader};
+
+use crate::dpdk::burst::Burst;
+use crate::dpdk::clock::Clock;
+use crate::dpdk::mbuf::Mbuf;
+use crate::dpdk::mempool::Mempool;
+use crate::dpdk::queue::RxQueue;
+use crate::outbox::{Outbox, Sent};
+
+/// Full bursts in a row that one queue gets before the others have their turn (step 112).
+const BURSTS_IN_A_ROW: u32 = 8;
+/// Milliseconds between two steps of housekeeping: aging, neighbors, packets that wait.
+const HOUSEKEEPING_MILLIS: u32 = 10;
+
+/// What a lcore tells of itself, besides the filter's counters.
+#[derive(Debug, Default)]
+pub struct EngineCounters {
+    /// Turns of the loop: its heartbeat.
+    pub turns: Counter,
+    /// Turns in which no queue had a packet.
+    pub idle_turns: Counter,
+    /// Octets received.
+    pub octets: Counter,
+    /// Questions for neighbors that found no mbuf.
+    pub no_mbuf: Counter,
+    /// What went to each port, by port number.
+    pub sent: Vec<Sent>,
+}
+
+/// The time of the connection tables, as the engine hands it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// Cycle counter since the start.
+    pub clock: Clock,
+    /// Tick of the region at the start.
+    pub start_tick: u32,
+}
+
+impl Time {
+    /// The moment now.
+    #[inline]
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds wrap after 49 days, as `Now` says"
+    )]
+    pub fn now(&self) -> Now {
+        let nanos = self.clock.now();
+        let seconds = nanos / 1_000_000_000;
+        Now {
+            tick: self.start_tick.saturating_add(seconds as u32),
+            millis: (nanos / 1_000_000) as u32,
+        }
+    }
+}
+
+/// Everything that one worker lcore works with.
+pub struct Engine {
+    /// Queues that this lcore alone polls.
+    pub inbox: Vec<RxQueue>,
+    /// One outbox per port, by port number; `None` where there is no such port.
+    pub outboxes: Vec<Option<Outbox>>,
+    /// Fig. 6.
+    pub filter: Filter<Mbuf>,
+    /// The reading end of the configuration table.
+    pub distributions: Reader<Distribution>,
+    /// Where frames of our own come from.
+    pub pool: Mempool,
+    /// Time.
+    pub time: Time,
+    /// Told to the control side.
+    pub counters: Arc<EngineCounters>,
+    /// One lcore of all looks after the neighbor table.
+    pub tends_neighbors: bool,
+    /// Millisecond of the last housekeeping.
+    pub kept_millis: u32,
+}
+
+impl Engine {
+    /// Turns until told to stop, then sends or frees all that is left.
+    pub fn run(mut self, stop: &AtomicBool) {
+        let mut burst = Burst::default();
+        while !stop.load(Ordering::Relaxed) {
+            self.turn(&mut burst);
+        }
+        self.filter.give_up(drop);
+        self.flush();
+        self.filter.retire();
+    }
+
+    /// One turn: every queue once, then housekeeping if it is due.
+    fn turn(&mut self, burst: &mut Burst) {
+        let now = self.time.now();
+        self.filter.turn();
+        let distribution = self.distributions.turn();
+        let mut work = Work {
+            outboxes: &mut self.outboxes,
+            filter: &mut self.filter,
+            counters: &self.counters,
+            distribution,
+            now,
+        };
+        let mut received = 0;
+        for queue in &mut self.inbox {
+            received += work.serve(queue, burst);
+        }
+        if work.filter.has_held() && work.filter.has_learned() {
+            work.release(burst);
+        }
+        if now.millis.wrapping_sub(self.kept_millis) >= HOUSEKEEPING_MILLIS {
+            self.kept_millis = now.millis;
+            work.housekeep(self.tends_neighbors, burst);
+        }
+        work.ask(&self.pool);
+        self.counters.turns.add(1);
+        if received == 0 {
+            self.counters.idle_turns.add(1);
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        for (outbox, sent) in self.outboxes.iter_mut().zip(&self.counters.sent) {
+            if let Some(outbox) = outbox {
+                outbox.flush(sent);
+            }
+        }
+    }
+}
+
+/// What a turn works with: one distribution, one moment.
+struct Work<'a> {
+    outboxes: &'a mut [Option<Outbox>],
+    filter: &'a mut Filter<Mbuf>,
+    counters: &'a EngineCounters,
+    distribution: &'a Distribution,
+    now: Now,
+}
+
+impl Work<'_> {
+    /// Steps 102–112 for one queue; how many packets it gave.
+    #[inline]
+    fn serve(&mut self, queue: &mut RxQueue, burst: &mut Burst) -> usize {
+        let mut received = 0;
+        for _ in 0..BURSTS_IN_A_ROW {
+            let count = queue.receive(burst);
+            if count == 0 {
+                break;
+            }
+            received += count;
+            self.dispatch(queue.port(), burst);
+            if count < BURST {
+                break;
+            }
+        }
+        received
+    }
+
+    /// Steps 106–110: filters a burst and hands every packet on. The burst is empty afterwards.
+    fn dispatch(&mut self, ingress: PortId, burst: &mut Burst) {
+        let mut verdicts = [Verdict::Drop(Reason::NotForUs); BURST];
+        let octets: usize = burst.as_slice().iter().map(Mbuf::len).sum();
+        self.counters.octets.add(octets as u64);
+        self.filter.burst(
+            self.distribution,
+            self.now,
+            ingress,
+            burst.as_mut_slice(),
+            &mut verdicts,
+        );
+        let mut dead = Burst::default();
+        for (mbuf, verdict) in burst.drain().zip(verdicts) {
+            match verdict {
+                Verdict::Forward(port) => self.send(port, mbuf),
+                Verdict::Reply => self.send(ingress, mbuf),
+                Verdict::Hold(neighbor) => drop(self.filter.hold(neighbor, self.now, mbuf)),
+                // No exchange and no apps yet, and the filter never says so.
+                Verdict::Punt | Verdict::App(_) | Verdict::Drop(_) => drop(dead.push(mbuf)),
+            }
+        }
+        dead.clear();
+    }
+
+    #[inline]
+    fn send(&mut self, port: PortId, mbuf: Mbuf) {
+        let at = usize::from(port.0);
+        if let (Some(Some(outbox)), Some(sent)) =
+            (self.outboxes.get_mut(at), self.counters.sent.get(at))
+        {
+            outbox.push(mbuf, sent);
+        }
+    }
+
+    /// Sends packets whose neighbor has answered, and frees those whose time is over.
+    #[cold]
+    fn release(&mut self, burst: &mut Burst) {
+        let (outboxes, counters) = (&mut *self.outboxes, self.counters);
+        self.filter
+            .release(self.distribution, self.now, |mbuf, verdict| {
+                let Verdict::Forward(port) = verdict else {
+                    if let Err(mbuf) = burst.push(mbuf) {
+                        drop(mbuf);
+                    }
+                    return;
+                };
+                let at = usize::from(port.0);
+                if let (Some(Some(outbox)), Some(sent)) =
+                    (outboxes.get_mut(at), counters.sent.get(at))
+                {
+                    outbox.push(mbuf, sent);
+                }
+            });
+        burst.clear();
+    }
+
+    #[cold]
+    fn housekeep(&mut self, tends_neighbors: bool, burst: &mut Burst) {
+        self.filter.sweep(self.distribution, self.now);
+        if tends_neighbors {
+            self.filter.maintain(self.now);
+        }
+        if self.filter.has_held() {
+            self.release(burst);
+        }
+    }
+
+    /// Sends the questions for neighbors that this turn brought up.
+    #[inline]
+    fn ask(&mut self, pool: &Mempool) {
+        while let Some(neighbor) = self.filter.next_question() {
+            let Some(mut mbuf) = Mbuf::alloc(pool) else {
+                self.counters.no_mbuf.add(1);
+                continue;
+            };
+            if let Some(port) = self
+                .filter
+                .write_question(self.distribution, neighbor, &mut mbuf)
+            {
+                self.send(port, mbuf);
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The switch from start to end: EAL, ports, tables, lcores, and the wait for the end.
+//!
+//! WO 00/30294: what the control processor 42 does before and after the switching processors run.
+//! Everything that can be refused is refused before the first port opens: nothing is left half started.
+//! Easy to get wrong: the order of the end. Lcores first, then ports, whose drivers still hold mbufs, then
+//! the count of the pools, which must be full again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use lb_control::publisher::Publisher;
+use lb_core::config::{self, Config, Distribution, PortsPresent};
+use lb_core::filter::{LcoreCounters, Tables};
+use lb_core::id::PortId;
+use lb_core::shared::double_buffer;
+use lb_core::wire::MacAddr;
+
+use crate::dpdk::eal::{Eal, InitError};
+use crate::dpdk::lcore::{self, LcoreId};
+use crate::dpdk::port::{self, Info, Port};
+use crate::engine::EngineCounters;
+use crate::memory::SharedTables;
+use crate::options::{CommandLine, Options};
+use crate::placement::{self, Misplaced, Plan, PortFacts};
+use crate::report::{Figures, LcoreFigures, Report};
+use crate::workers::{self, Crew};
+
+/// How a run can go wrong.
+#[derive(Debug)]
+pub enum Failure {
+    /// Arguments or configuration; one or more sentences.
+    Refused(String),
+    /// Anything else.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Misplaced> for Refusal {
+    fn from(misplaced: Misplaced) -> Self {
+        Self(misplaced.to_string())
+    }
+}
+
+/// A sentence for exit status 2.
+struct Refusal(String);
+
+impl From<Refusal> for Failure {
+    fn from(Refusal(sentence): Refusal) -> Self {
+        Self::Refused(sentence)
+    }
+}
+
+/// A worker lcore at work, as the control side sees it.
+pub struct Worker {
+    /// Which lcore.
+    pub lcore: LcoreId,
+    /// Its queues, as `port:queue`.
+    pub queues: Vec<String>,
+    /// The filter's counters.
+    pub filter: Arc<LcoreCounters>,
+    /// The engine's counters.
+    pub engine: Arc<EngineCounters>,
+}
+
+/// Runs the switch until it is told to stop.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn run(line: CommandLine) -> Result<(), Failure> {
+    let options = line.options;
+    let text = options
+        .config
+        .as_deref()
+        .map(read_configuration)
+        .transpose()?;
+    let (eal, _) = Eal::init(line.eal).map_err(|error| match error {
+        InitError::Arguments | InitError::Stray(_) | InitError::Nul(_) => {
+            Failure::Refused(error.to_string())
+        }
+        other => Failure::Failed(other.into()),
+    })?;
+    if let Some(device) = eal.missing_devices().first() {
+        return Err(Failure::Refused(format!(
+            "device {device:?} could not be set up; the EAL's lines above say why"
+        )));
+    }
+    let outcome = run_with(&eal, &options, text);
+    // The pools are counted even when the run failed; the first failure is the one to tell.
+    let closed = eal.close().map_err(Failure::from);
+    outcome.and(closed)
+}
+
+fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Result<(), Failure> {
+    let infos = choose_ports(eal, options)?;
+    let present: PortsPresent = infos.iter().map(|info| info.id).collect();
+    let config = match text {
+        None => Config::default(),
+        Some((name, text)) => config::parse(&text, &present).map_err(|refusals| {
+            let lines: Vec<_> = refusals
+                .iter()
+                .map(|refusal| format!("{name}: {refusal}"))
+                .collect();
+            Failure::Refused(lines.join("\nlb-dataplane: "))
+        })?,
+    };
+    let plan = plan(eal, options, &infos)?;
+    let shared = SharedTables::make(options.connections, plan.lcores().len())?;
+    let ports: Vec<_> = infos
+        .iter()
+        .map(|info| (info.id, MacAddr(info.mac)))
+        .collect();
+    let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
+    let mut publisher = Publisher::new(
+        writer,
+        lb_core::config::registry::Registry::default(),
+        Arc::clone(&shared.tables),
+        ports,
+        shared.seed,
+    );
+    let first = publisher
+        .build(&config, shared.time(eal).now())
+        .map_err(|error| Failure::Refused(error.to_string()))?;
+    let crew = Crew::gather(eal, options, &infos, &plan, &shared, readers)?;
+    publisher.publish(first).context("the first distribution")?;
+    announce(&infos, &plan);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signal handlers")?;
+    }
+    for port in &crew.ports {
+        port.start()?;
+    }
+    let began = Instant::now();
+    let (ports, workers, handles) = crew.launch(eal, &stop)?;
+    wait(options, &workers, &handles, &stop, began);
+    stop.store(true, Ordering::Relaxed);
+    let mut failed = None;
+    for handle in handles {
+        if let Err(panicked) = handle.join() {
+            failed = Some(panicked);
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let report = report(
+        seconds,
+        &ports,
+        &workers,
+        publisher.current(),
+        &shared.tables,
+    )?;
+    if let Some(file) = &options.report {
+        let json = serde_json::to_string_pretty(&report)?;
+        std::fs::write(file, json + "\n").with_context(|| format!("report {}", file.display()))?;
+    }
+    if let Some(panicked) = failed {
+        return Err(Failure::Failed(panicked.into()));
+    }
+    if !report.adds_up() {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "the counters do not add up: some packets have no verdict"
+        )));
+    }
+    Ok(())
+}
+
+/// The document and the name to call it by.
+fn read_configuration(path: &Path) -> Result<(String, String), Failure> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Failure::Refused(format!(
+            "--config {name}: cannot be read: {error}"
+        ))),
+    }
+}
+
+fn choose_ports(eal: &Eal, options: &Options) -> Result<Vec<Info>, Failure> {
+    let found = port::all(eal);
+    let wanted = match &options.ports {
+        Some(numbers) => numbers.iter().copied().map(PortId).collect(),
+        None => found.clone(),
+    };
+    let names = found
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    if found.is_empty() {
+        return Err(Failure::Refused(
+            "no port: DPDK found no device; bind a NIC to vfio-pci (dpdk-devbind.py), or try a software one \
+             (EAL option --vdev=net_null0)"
+                .to_owned(),
+        ));
+    }
+    for (at, id) in wanted.iter().enumerate() {
+        if !found.contains(id) {
+            return Err(Failure::Refused(format!(
+                "--ports: there is no port {id}; DPDK found {names}"
+            )));
+        }
+        if wanted.iter().take(at).any(|before| before == id) {
+            return Err(Failure::Refused(format!(
+                "--ports: port {id} stands there twice"
+            )));
+        }
+    }
+    wanted
+        .into_iter()
+        .map(|id| Ok(Port::info(eal, id)?))
+        .collect()
+}
+
+fn plan(eal: &Eal, options: &Options, infos: &[Info]) -> Result<Plan, Failure> {
+    let facts: Vec<_> = infos
+        .iter()
+        .map(|info| PortFacts {
+            id: info.id,
+            driver: info.driver.clone(),
+            max_rx_queues: info.max_rx_queues,
+            max_tx_queues: info.max_tx_queues,
+            spreads: info.rss_of_flows() != 0,
+        })
+        .collect();
+    let workers = eal.worker_lcores();
+    let plan = match &options.rx {
+        Some(wanted) => placement::check(wanted, &facts, &workers),
+        None => placement::deal(&facts, &workers),
+    };
+    Ok(plan.map_err(Refusal::from)?)
+}
+
+/// One line per lcore and port at the start: who polls what.
+fn announce(infos: &[Info], plan: &Plan) {
+    for info in infos {
+        let mac = MacAddr(info.mac);
+        println!(
+            "port {}: {} ({}), MAC {mac}, {} receive queue(s)",
+            info.id,
+            info.device,
+            info.driver,
+            plan.rx_queues(info.id)
+        );
+    }
+    for lcore in plan.lcores() {
+        let queues = workers::queues_of(plan, lcore)
+            .into_iter()
+            .map(|poll| format!("port {} queue {}", poll.port, poll.queue));
+        println!(
+            "lcore {lcore} polls {}",
+            queues.collect::<Vec<_>>().join(", ")
+        );
+    }
+    for lcore in &plan.asleep {
+        println!("lcore {lcore} has no queue and sleeps");
+    }
+    if let Some(remark) = &plan.remark {
+        println!("{remark}");
+    }
+    println!(
+        "no exception path: packets to the box's own addresses are dropped, except ARP, ND and echo"
+    );
+}
+
+/// Waits for a signal, the end of the time, or the end of the packets.
+fn wait(
+    options: &Options,
+    workers: &[Worker],
+    handles: &[lcore::Handle<()>],
+    stop: &AtomicBool,
+    began: Instant,
+) {
+    const STEP: Duration = Duration::from_millis(5);
+    let limit = options.run_for.map(Duration::from_secs_f64);
+    let patience = options.exit_when_idle.map(Duration::from_millis);
+    let mut seen = (0, Instant::now());
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(STEP);
+        let received: u64 = workers
+            .iter()
+            .map(|worker| worker.filter.received.value())
+            .sum();
+        let is_busy = workers.iter().any(|worker| worker.filter.held.value() != 0);
+        if received != seen.0 || is_busy {
+            seen = (received, Instant::now());
+        }
+        let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
+        let is_idle = patience.is_some_and(|patience| seen.1.elapsed() >= patience);
+        // A lcore that ended by itself has panicked: `join` will say so.
+        if is_over || is_idle || handles.iter().any(lcore::Handle::is_finished) {
+            return;
+        }
+    }
+}
+
+fn report(
+    seconds: f64,
+    ports: &[Port],
+    workers: &[Worker],
+    distribution: &Distribution,
+    tables: &Tables,
+) -> Result<Report, Failure> {
+    let ports = ports
+        .iter()
+        .map(|port| Ok((port.id().0, port.stats()?)))
+        .collect::<Result<_, Failure>>()?;
+    let lcores = workers
+        .iter()
+        .map(|worker| LcoreFigures {
+            lcore: worker.lcore,
+            queues: worker.queues.clone(),
+            filter: &worker.filter,
+            engine: &worker.engine,
+        })
+        .collect();
+    Ok(Report::of(&Figures {
+        seconds,
+        ports,
+        lcores,
+        distribution,
+        tables,
+    }))
+}
