@@ -13,4 +13,5 @@ mod packet;
 pub mod placement;
 pub mod program;
 pub mod report;
+pub mod state;
 pub mod workers;

@@ -40,9 +40,12 @@ pub struct Options {
     /// Address of the API; there is none yet, so only the default is taken
     #[arg(long, value_name = "ADDR", default_value = CONTROL)]
     pub control: String,
-    /// Directory of shared memory and sockets
-    #[arg(long, value_name = "DIR", default_value = STATE)]
-    pub state: PathBuf,
+    /// Directory of shared memory and sockets [default: /run/lb]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Forget the connections of an earlier process instead of going on with them
+    #[arg(long)]
+    pub fresh: bool,
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub run_for: Option<f64>,
@@ -55,7 +58,8 @@ pub struct Options {
 }
 
 const CONTROL: &str = "unix:/run/lb/control.sock";
-const STATE: &str = "/run/lb";
+/// Where the region lies unless `--state` says otherwise.
+pub const STATE: &str = "/run/lb";
 
 /// The two halves of a command line.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::dpdk::eal::{Eal, InitError};
 use crate::dpdk::lcore::{self, LcoreId};
 use crate::dpdk::port::{self, Info, Port};
 use crate::engine::EngineCounters;
-use crate::memory::SharedTables;
+use crate::memory::{MakeError, SharedTables};
 use crate::options::{CommandLine, Options};
 use crate::placement::{self, Misplaced, Plan, PortFacts};
 use crate::report::{Figures, LcoreFigures, Report};
@@ -81,6 +81,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
         .as_deref()
         .map(read_configuration)
         .transpose()?;
+    let wants_huge = !line.eal.iter().any(|word| word == "--no-huge");
     let (eal, _) = Eal::init(line.eal).map_err(|error| match error {
         InitError::Arguments | InitError::Stray(_) | InitError::Nul(_) => {
             Failure::Refused(error.to_string())
@@ -92,13 +93,18 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
             "device {device:?} could not be set up; the EAL's lines above say why"
         )));
     }
-    let outcome = run_with(&eal, &options, text);
+    let outcome = run_with(&eal, &options, text, wants_huge);
     // The pools are counted even when the run failed; the first failure is the one to tell.
     let closed = eal.close().map_err(Failure::from);
     outcome.and(closed)
 }
 
-fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Result<(), Failure> {
+fn run_with(
+    eal: &Eal,
+    options: &Options,
+    text: Option<(String, String)>,
+    wants_huge: bool,
+) -> Result<(), Failure> {
     let infos = choose_ports(eal, options)?;
     let present: PortsPresent = infos.iter().map(|info| info.id).collect();
     let config = match text {
@@ -112,7 +118,7 @@ fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Res
         })?,
     };
     let plan = plan(eal, options, &infos)?;
-    let shared = SharedTables::make(options.connections, plan.lcores().len())?;
+    let shared = open_tables(options, &plan, wants_huge)?;
     let ports: Vec<_> = infos
         .iter()
         .map(|info| (info.id, MacAddr(info.mac)))
@@ -120,7 +126,7 @@ fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Res
     let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
     let mut publisher = Publisher::new(
         writer,
-        lb_core::config::registry::Registry::default(),
+        shared.registry(),
         Arc::clone(&shared.tables),
         ports,
         shared.seed,
@@ -130,7 +136,7 @@ fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Res
         .map_err(|error| Failure::Refused(error.to_string()))?;
     let crew = Crew::gather(eal, options, &infos, &plan, &shared, readers)?;
     publisher.publish(first).context("the first distribution")?;
-    announce(&infos, &plan);
+    announce(&infos, &plan, &shared);
 
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -141,7 +147,7 @@ fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Res
     }
     let began = Instant::now();
     let (ports, workers, handles) = crew.launch(eal, &stop)?;
-    wait(options, &workers, &handles, &stop, began);
+    wait(options, &shared, &workers, &handles, &stop, began);
     stop.store(true, Ordering::Relaxed);
     let mut failed = None;
     for handle in handles {
@@ -164,6 +170,7 @@ fn run_with(eal: &Eal, options: &Options, text: Option<(String, String)>) -> Res
     if let Some(panicked) = failed {
         return Err(Failure::Failed(panicked.into()));
     }
+    shared.note_clean_end();
     if !report.adds_up() {
         return Err(Failure::Failed(anyhow::anyhow!(
             "the counters do not add up: some packets have no verdict"
@@ -181,6 +188,14 @@ fn read_configuration(path: &Path) -> Result<(String, String), Failure> {
             "--config {name}: cannot be read: {error}"
         ))),
     }
+}
+
+/// The shared tables; a wish that cannot be fulfilled is the user's, the rest ours.
+fn open_tables(options: &Options, plan: &Plan, wants_huge: bool) -> Result<SharedTables, Failure> {
+    SharedTables::open(options, plan.lcores().len(), wants_huge).map_err(|error| match error {
+        MakeError::Capacity(_) | MakeError::State(_) => Failure::Refused(error.to_string()),
+        other => Failure::Failed(other.into()),
+    })
 }
 
 fn choose_ports(eal: &Eal, options: &Options) -> Result<Vec<Info>, Failure> {
@@ -239,7 +254,10 @@ fn plan(eal: &Eal, options: &Options, infos: &[Info]) -> Result<Plan, Failure> {
 }
 
 /// One line per lcore and port at the start: who polls what.
-fn announce(infos: &[Info], plan: &Plan) {
+fn announce(infos: &[Info], plan: &Plan, shared: &SharedTables) {
+    for remark in &shared.remarks {
+        println!("{remark}");
+    }
     for info in infos {
         let mac = MacAddr(info.mac);
         println!(
@@ -273,6 +291,7 @@ fn announce(infos: &[Info], plan: &Plan) {
 /// Waits for a signal, the end of the time, or the end of the packets.
 fn wait(
     options: &Options,
+    shared: &SharedTables,
     workers: &[Worker],
     handles: &[lcore::Handle<()>],
     stop: &AtomicBool,
@@ -282,8 +301,13 @@ fn wait(
     let limit = options.run_for.map(Duration::from_secs_f64);
     let patience = options.exit_when_idle.map(Duration::from_millis);
     let mut seen = (0, Instant::now());
+    let mut noted = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(STEP);
+        if noted.elapsed() >= Duration::from_secs(1) {
+            noted = Instant::now();
+            shared.note_time();
+        }
         let received: u64 = workers
             .iter()
             .map(|worker| worker.filter.received.value())

@@ -1,20 +1,22 @@
-//! Identities of services and backends: slots that outlive a configuration.
+//! Identities of services and backends: slots that outlive a configuration and a process.
 //!
 //! Part of the configuration table 64; no counterpart in the patent. A service is the same one while its
 //! address, port and protocol are; a backend while its service, address and port are. Names may change
 //! freely. Connections name both by slot, so a slot is given to another identity only when no connection
-//! and no configuration uses it any more.
+//! and no configuration uses it any more. The region records a digest of each owner.
+//! Easy to get wrong: the digest of a backend includes its service's *slot*, which is stable because the
+//! service's own digest is recorded too.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
-use crate::flow::Protocol;
+use crate::flow::{HashSeed, Protocol};
 use crate::id::{BackendSlot, ServiceSlot};
+use crate::shared::Region;
+use crate::shared::region::Identity;
 
-/// Slots that services can have.
-pub const MAX_SERVICES: u32 = 16_384;
-/// Slots that backends can have.
-pub const MAX_BACKENDS: u32 = 131_072;
+pub use crate::shared::region::{MAX_BACKENDS, MAX_SERVICES};
 
 /// What makes a service the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,11 +53,26 @@ pub struct SlotsExhausted {
 /// The register: who has which slot.
 #[derive(Debug, Default)]
 pub struct Registry {
-    services: Slots<ServiceIdentity>,
-    backends: Slots<BackendIdentity>,
+    services: Slots,
+    backends: Slots,
+    region: Option<Region>,
 }
 
 impl Registry {
+    /// The register of a region, with all slots that earlier processes handed out there.
+    #[must_use]
+    pub fn of(region: Region) -> Self {
+        let mut registry = Self::default();
+        for (slot, owner) in owners(region.service_owners()) {
+            registry.services.put(slot, owner);
+        }
+        for (slot, owner) in owners(region.backend_owners()) {
+            registry.backends.put(slot, owner);
+        }
+        registry.region = Some(region);
+        registry
+    }
+
     /// The slot of a service, handed out now if it has none. `is_idle` says whether a slot has no
     /// connection left and stands in no distribution, so that it may change hands.
     ///
@@ -66,13 +83,23 @@ impl Registry {
         identity: ServiceIdentity,
         is_idle: impl Fn(ServiceSlot) -> bool,
     ) -> Result<ServiceSlot, SlotsExhausted> {
-        self.services
-            .slot(identity, MAX_SERVICES, |slot| is_idle(ServiceSlot(slot)))
-            .map(ServiceSlot)
+        let owner = digest(
+            b'S',
+            identity.protocol as u32,
+            identity.address,
+            identity.port,
+        );
+        let slot = self
+            .services
+            .slot(owner, MAX_SERVICES, |slot| is_idle(ServiceSlot(slot)))
             .ok_or(SlotsExhausted {
                 what: "service",
                 limit: MAX_SERVICES,
-            })
+            })?;
+        if let Some(region) = &self.region {
+            record(region.service_owners(), slot, owner);
+        }
+        Ok(ServiceSlot(slot))
     }
 
     /// The slot of a backend, likewise.
@@ -84,58 +111,60 @@ impl Registry {
         identity: BackendIdentity,
         is_idle: impl Fn(BackendSlot) -> bool,
     ) -> Result<BackendSlot, SlotsExhausted> {
-        self.backends
-            .slot(identity, MAX_BACKENDS, |slot| is_idle(BackendSlot(slot)))
-            .map(BackendSlot)
+        let owner = digest(b'B', identity.service.0, identity.address, identity.port);
+        let slot = self
+            .backends
+            .slot(owner, MAX_BACKENDS, |slot| is_idle(BackendSlot(slot)))
             .ok_or(SlotsExhausted {
                 what: "backend",
                 limit: MAX_BACKENDS,
-            })
-    }
-
-    /// Every service slot handed out, with its identity.
-    pub fn services(&self) -> impl Iterator<Item = (ServiceSlot, ServiceIdentity)> + '_ {
-        self.services
-            .taken()
-            .map(|(slot, identity)| (ServiceSlot(slot), identity))
-    }
-
-    /// Every backend slot handed out, with its identity.
-    pub fn backends(&self) -> impl Iterator<Item = (BackendSlot, BackendIdentity)> + '_ {
-        self.backends
-            .taken()
-            .map(|(slot, identity)| (BackendSlot(slot), identity))
-    }
-
-    /// Puts back a service's slot that an earlier process handed out.
-    pub fn restore_service(&mut self, slot: ServiceSlot, identity: ServiceIdentity) {
-        self.services.restore(slot.0, identity);
-    }
-
-    /// Puts back a backend's slot that an earlier process handed out.
-    pub fn restore_backend(&mut self, slot: BackendSlot, identity: BackendIdentity) {
-        self.backends.restore(slot.0, identity);
-    }
-}
-
-#[derive(Debug)]
-struct Slots<I> {
-    by_identity: HashMap<I, u32>,
-    by_slot: Vec<Option<I>>,
-}
-
-impl<I> Default for Slots<I> {
-    fn default() -> Self {
-        Self {
-            by_identity: HashMap::new(),
-            by_slot: Vec::new(),
+            })?;
+        if let Some(region) = &self.region {
+            record(region.backend_owners(), slot, owner);
         }
+        Ok(BackendSlot(slot))
     }
 }
 
-impl<I: Copy + Eq + std::hash::Hash> Slots<I> {
-    fn slot(&mut self, identity: I, limit: u32, is_idle: impl Fn(u32) -> bool) -> Option<u32> {
-        if let Some(&slot) = self.by_identity.get(&identity) {
+/// Digest of an identity, the same in every process: of `what` it is, in which service or over which
+/// protocol, and where. Chosen by the operator, so no secret is needed.
+fn digest(what: u8, within: u32, address: IpAddr, port: u16) -> NonZeroU64 {
+    let mut octets = Vec::with_capacity(32);
+    octets.extend(within.to_be_bytes());
+    match address {
+        IpAddr::V4(v4) => octets.extend(v4.octets()),
+        IpAddr::V6(v6) => octets.extend(v6.octets()),
+    }
+    octets.extend(port.to_be_bytes());
+    NonZeroU64::new(HashSeed::default().octets(what, &octets)).unwrap_or(NonZeroU64::MIN)
+}
+
+fn owners(identities: &[Identity]) -> impl Iterator<Item = (u32, NonZeroU64)> + '_ {
+    (0..)
+        .zip(identities)
+        .filter_map(|(slot, identity)| Some((slot, identity.owner()?)))
+}
+
+fn record(identities: &[Identity], slot: u32, owner: NonZeroU64) {
+    if let Some(identity) = identities.get(slot as usize) {
+        identity.set_owner(Some(owner));
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    by_owner: HashMap<NonZeroU64, u32>,
+    by_slot: Vec<Option<NonZeroU64>>,
+}
+
+impl Slots {
+    fn slot(
+        &mut self,
+        owner: NonZeroU64,
+        limit: u32,
+        is_idle: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        if let Some(&slot) = self.by_owner.get(&owner) {
             return Some(slot);
         }
         let used = u32::try_from(self.by_slot.len()).ok()?;
@@ -144,33 +173,29 @@ impl<I: Copy + Eq + std::hash::Hash> Slots<I> {
         } else {
             (0..limit).find(|&slot| is_idle(slot))?
         };
-        self.restore(slot, identity);
+        self.put(slot, owner);
         Some(slot)
     }
 
-    fn restore(&mut self, slot: u32, identity: I) {
+    fn put(&mut self, slot: u32, owner: NonZeroU64) {
         let at = slot as usize;
         if self.by_slot.len() <= at {
             self.by_slot.resize(at + 1, None);
         }
         if let Some(place) = self.by_slot.get_mut(at) {
-            if let Some(former) = place.replace(identity) {
-                self.by_identity.remove(&former);
+            if let Some(former) = place.replace(owner) {
+                self.by_owner.remove(&former);
             }
-            self.by_identity.insert(identity, slot);
+            self.by_owner.insert(owner, slot);
         }
-    }
-
-    fn taken(&self) -> impl Iterator<Item = (u32, I)> + '_ {
-        (0..)
-            .zip(&self.by_slot)
-            .filter_map(|(slot, identity)| Some((slot, (*identity)?)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::TableKey;
+    use crate::shared::{Layout, Memory, Secret};
 
     fn web(port: u16) -> ServiceIdentity {
         ServiceIdentity {
@@ -190,24 +215,47 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_changes_hands_only_when_idle_and_none_is_left() {
-        let mut slots: Slots<u32> = Slots::default();
-        for identity in 0..4 {
-            assert_eq!(slots.slot(identity, 4, |_| true), Some(identity));
-        }
-        assert_eq!(slots.slot(9, 4, |_| false), None);
-        assert_eq!(slots.slot(9, 4, |slot| slot == 2), Some(2));
-        assert_eq!(slots.slot(2, 4, |_| false), None);
+    fn a_server_of_two_services_has_a_slot_in_each() {
+        let mut registry = Registry::default();
+        let of = |service| BackendIdentity {
+            service: ServiceSlot(service),
+            address: "10.0.0.11".parse().unwrap(),
+            port: 80,
+        };
+        let first = registry.backend(of(0), |_| false).unwrap();
+        assert_ne!(registry.backend(of(1), |_| false), Ok(first));
     }
 
     #[test]
-    fn restored_slots_are_found_again() {
-        let mut registry = Registry::default();
-        registry.restore_service(ServiceSlot(7), web(80));
-        assert_eq!(registry.service(web(80), |_| false), Ok(ServiceSlot(7)));
-        assert_eq!(
-            registry.services().collect::<Vec<_>>(),
-            vec![(ServiceSlot(7), web(80))]
-        );
+    fn a_slot_changes_hands_only_when_idle_and_none_is_left() {
+        let owner = |n| NonZeroU64::new(n).unwrap();
+        let mut slots = Slots::default();
+        for slot in 0..4 {
+            assert_eq!(
+                slots.slot(owner(u64::from(slot) + 10), 4, |_| true),
+                Some(slot)
+            );
+        }
+        assert_eq!(slots.slot(owner(99), 4, |_| false), None);
+        assert_eq!(slots.slot(owner(99), 4, |slot| slot == 2), Some(2));
+        assert_eq!(slots.slot(owner(12), 4, |_| false), None);
+    }
+
+    #[test]
+    fn slots_outlive_the_process_that_handed_them_out() {
+        let layout = Layout::new(64).unwrap().with_slots(64, 64);
+        let secret = Secret {
+            table_key: TableKey([1, 2, 3, 4, 5, 6]),
+            seed: HashSeed([0; 16]),
+        };
+        let memory = Memory::heap(layout.octets());
+        let region = Region::create(memory.clone(), &layout, &secret, 1000).unwrap();
+        let mut before = Registry::of(region);
+        before.service(web(1), |_| false).unwrap();
+        let slot = before.service(web(80), |_| false).unwrap();
+        drop(before);
+        let mut after = Registry::of(Region::adopt(memory, &layout, 1001).unwrap());
+        assert_eq!(after.service(web(80), |_| false), Ok(slot));
+        assert_eq!(after.service(web(2), |_| false), Ok(ServiceSlot(2)));
     }
 }

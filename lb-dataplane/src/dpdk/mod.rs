@@ -14,6 +14,7 @@ pub mod clock;
 pub mod eal;
 pub mod errno;
 pub mod lcore;
+pub mod mapping;
 pub mod mbuf;
 pub mod mempool;
 pub mod port;
