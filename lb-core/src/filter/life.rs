@@ -62,6 +62,18 @@ impl State {
         matches!(self, Self::Opening | Self::Answered)
     }
 
+    /// Whether a SYN with this sequence number repeats the one that opened the connection, or is an old
+    /// duplicate of it: it goes the old way, where the backend knows what to do with it. `noted` is a
+    /// number seen from the client since. New connections begin ahead of what went before (RFC 6528), and
+    /// a connection that has ended is not there to be repeated.
+    #[inline]
+    #[must_use]
+    pub const fn is_repeated_by(self, syn: u32, noted: u32) -> bool {
+        const BEHIND: u32 = 1 << 16;
+        matches!(self, Self::Opening | Self::Answered | Self::Established)
+            && noted.wrapping_sub(syn) < BEHIND
+    }
+
     /// Seconds that this state may idle.
     #[must_use]
     pub fn timeout(self, timeouts: &Timeouts) -> u32 {
@@ -227,6 +239,18 @@ mod tests {
         assert_eq!(State::ClientClosed.timeout(&timeouts), 240);
         assert_eq!(State::ResetByBackend.timeout(&timeouts), 10);
         assert_eq!(State::Datagram.timeout(&timeouts), 120);
+    }
+
+    #[test]
+    fn a_duplicate_of_the_opening_syn_opens_nothing_and_a_later_one_does() {
+        for state in [State::Opening, State::Answered, State::Established] {
+            assert!(state.is_repeated_by(1_000, 1_000));
+            assert!(state.is_repeated_by(1_000, 1_500));
+            assert!(!state.is_repeated_by(1_500, 1_000));
+            assert!(!state.is_repeated_by(1_000, 1_000_000));
+        }
+        assert!(!State::Closing.is_repeated_by(1_000, 1_000));
+        assert!(!State::ResetByClient.is_repeated_by(1_000, 1_000));
     }
 
     #[test]

@@ -254,7 +254,13 @@ impl<P: Packet> Filter<P> {
         packets: &mut [P],
         verdicts: &mut [Verdict],
     ) {
-        let tables = Arc::clone(&self.tables);
+        let Self {
+            tables,
+            own,
+            v4,
+            v6,
+            ..
+        } = self;
         let Some(ingress) = distribution.port(ingress) else {
             return;
         };
@@ -262,7 +268,7 @@ impl<P: Packet> Filter<P> {
             .route_generation
             .wrapping_add(tables.neighbors.reused());
         let scene = Scene {
-            tables: &tables,
+            tables,
             distribution,
             now,
             ingress,
@@ -277,15 +283,14 @@ impl<P: Packet> Filter<P> {
                 parsed = untag(packet, ingress);
             }
             match parsed {
-                Parsed::FlowV4(flow) => self.v4.add(&tables, at, flow),
-                Parsed::FlowV6(flow) => self.v6.add(&tables, at, flow),
-                other => *verdict = self.own.other(scene, other, packet),
+                Parsed::FlowV4(flow) => v4.add(tables, at, flow),
+                Parsed::FlowV6(flow) => v6.add(tables, at, flow),
+                other => *verdict = own.other(scene, other, packet),
             }
         }
-        decide(&mut self.v4, &mut self.own, scene, packets, verdicts);
-        decide(&mut self.v6, &mut self.own, scene, packets, verdicts);
-        self.own
-            .counters
+        decide(v4, own, scene, packets, verdicts);
+        decide(v6, own, scene, packets, verdicts);
+        own.counters
             .count(verdicts.get(..packets.len().min(BURST)).unwrap_or_default());
     }
 
@@ -437,12 +442,13 @@ fn decide<const W: usize, P: Packet>(
     FlowKey<W>: Family<W>,
 {
     batch.probe(scene.tables);
-    for item in batch.0.drain(..) {
+    for item in &batch.0 {
         let at = usize::from(item.at);
         if let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) {
-            *verdict = own.flow(scene, &item, packet);
+            *verdict = own.flow(scene, item, packet);
         }
     }
+    batch.0.clear();
 }
 
 /// Takes a priority tag off and parses what it tagged (802.1Q, 6.9.1: VLAN 0 is no VLAN).

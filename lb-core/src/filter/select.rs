@@ -72,15 +72,18 @@ impl<P: Packet> Own<P> {
             self.remove(scene, id);
             return None;
         };
+        let is_tcp = item.flow.protocol == TCP;
         let state = State::from_u8(conn.state().protocol);
-        if (item.flow.flags & STEERING != 0 || state != State::Established)
+        if is_tcp
+            && (item.flow.flags & STEERING != 0 || state != State::Established)
             && !self.steer(scene, item, packet, id, direction, conn, state)
         {
             return None;
         }
-        if conn.last_seen() != scene.tick() {
+        let is_first_of_tick = conn.last_seen() != scene.tick();
+        if is_first_of_tick {
             conn.touch(scene.tick());
-            if item.flow.protocol == TCP {
+            if is_tcp {
                 conn.note_sequence(direction, sequence(packet.head(), item.flow.l4));
             }
         }
@@ -99,6 +102,9 @@ impl<P: Packet> Own<P> {
                 Err(reason) => return Some(Verdict::Drop(reason)),
             },
         };
+        if is_first_of_tick {
+            scene.tables.neighbors.note_use(neighbor, scene.now.tick);
+        }
         let frame = packet.head_mut();
         if !is_one_way {
             let (opposite, sign) = match direction {
@@ -140,14 +146,11 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
-        if item.flow.protocol != TCP {
-            return true;
-        }
         let flags = Flags(item.flow.flags);
         let number = sequence(packet.head(), item.flow.l4);
         let is_syn = flags.contains(Flags::SYN) && !flags.contains(Flags::ACK);
         if is_syn && direction == Direction::Forward {
-            let is_repeated = state.is_opening() && conn.sequence(Direction::Forward) == number;
+            let is_repeated = state.is_repeated_by(number, conn.sequence(Direction::Forward));
             if !is_repeated {
                 self.remove(scene, id);
             }
