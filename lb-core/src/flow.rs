@@ -18,69 +18,60 @@ pub type KeyV6 = FlowKey<5>;
 
 /// One direction of a flow, packed for comparison: addresses first, then ports and protocol.
 ///
-/// IPv4: `[src << 32 | dst, src_port << 32 | dst_port << 16 | protocol]`;
-/// IPv6: `[src hi, src lo, dst hi, dst lo, src_port << 32 | dst_port << 16 | protocol]`.
+/// Words hold octets as they stand in the packet, so that a parser only loads and a rewriter only stores.
+/// IPv4: `[source and destination, ports and protocol]`; IPv6: `[source (2), destination (2), ports and
+/// protocol]`. The last word has the source port's two octets, the destination port's, the protocol, and
+/// three octets of zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey<const W: usize>(pub [u64; W]);
 
-/// Packs ports and protocol into the last word of a key.
+/// The last word of a key, from the first four octets of a TCP or UDP header and the protocol.
 #[inline]
 #[must_use]
-pub const fn port_word(src_port: u16, dst_port: u16, protocol: u8) -> u64 {
-    (src_port as u64) << 32 | (dst_port as u64) << 16 | protocol as u64
-}
-
-impl KeyV4 {
-    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
-    #[inline]
-    #[must_use]
-    pub const fn v4(src: u32, dst: u32, src_port: u16, dst_port: u16, protocol: u8) -> Self {
-        Self([
-            (src as u64) << 32 | dst as u64,
-            port_word(src_port, dst_port, protocol),
-        ])
+pub const fn port_word(ports: [u8; 4], protocol: u8) -> u64 {
+    if cfg!(target_endian = "little") {
+        // What the general way comes to, in two instructions.
+        return u32::from_ne_bytes(ports) as u64 | (protocol as u64) << 32;
     }
+    let [s0, s1, d0, d1] = ports;
+    u64::from_ne_bytes([s0, s1, d0, d1, protocol, 0, 0, 0])
 }
 
-impl KeyV6 {
-    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
-    #[inline]
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the two halves of an address"
-    )]
-    pub const fn v6(src: u128, dst: u128, src_port: u16, dst_port: u16, protocol: u8) -> Self {
-        Self([
-            (src >> 64) as u64,
-            src as u64,
-            (dst >> 64) as u64,
-            dst as u64,
-            port_word(src_port, dst_port, protocol),
-        ])
-    }
+const fn ports(src_port: u16, dst_port: u16) -> [u8; 4] {
+    let ([s0, s1], [d0, d1]) = (src_port.to_be_bytes(), dst_port.to_be_bytes());
+    [s0, s1, d0, d1]
 }
 
-/// An address as two words, IPv4 in its v4-mapped form, so that one table holds both families.
+/// An address in two words of octets as they stand in the packet, IPv4 in its v4-mapped form, so that one
+/// table holds both families.
 pub type AddressWords = [u64; 2];
 
 /// The two words of an address.
-#[inline]
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the two halves of an address"
-)]
 pub fn address_words(address: IpAddr) -> AddressWords {
-    match address {
-        IpAddr::V4(v4) => mapped(u32::from(v4)),
-        IpAddr::V6(v6) => [(u128::from(v6) >> 64) as u64, u128::from(v6) as u64],
-    }
+    let octets = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    halves(octets)
 }
 
-#[inline]
-const fn mapped(v4: u32) -> AddressWords {
-    [0, 0xffff_0000_0000 | v4 as u64]
+const fn halves(octets: [u8; 16]) -> AddressWords {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+    [
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
+    ]
+}
+
+const fn whole([high, low]: AddressWords) -> [u8; 16] {
+    let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) =
+        (high.to_ne_bytes(), low.to_ne_bytes());
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
+const fn mapped([a, b, c, d]: [u8; 4]) -> AddressWords {
+    halves([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
 }
 
 /// What the filter asks of a key, whatever its family.
@@ -95,27 +86,93 @@ pub trait DirectionKey: Copy + Eq {
     fn src_words(&self) -> AddressWords;
     /// Destination address as table words.
     fn dst_words(&self) -> AddressWords;
-    /// Source port, destination port and protocol, as [`port_word`] packs them.
+    /// Ports and protocol, as [`port_word`] packs them.
     fn ports(&self) -> u64;
 
     /// Source port.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "takes the port out of its word"
-    )]
     fn src_port(&self) -> u16 {
-        (self.ports() >> 32) as u16
+        let [s0, s1, ..] = self.ports().to_ne_bytes();
+        u16::from_be_bytes([s0, s1])
     }
 
     /// Destination port.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "takes the port out of its word"
-    )]
     fn dst_port(&self) -> u16 {
-        (self.ports() >> 16) as u16
+        let [_, _, d0, d1, ..] = self.ports().to_ne_bytes();
+        u16::from_be_bytes([d0, d1])
+    }
+
+    /// Destination port and protocol alone: what tells services of one address apart.
+    #[inline]
+    fn service_word(&self) -> u64 {
+        let [_, _, d0, d1, protocol, ..] = self.ports().to_ne_bytes();
+        port_word([0, 0, d0, d1], protocol)
+    }
+}
+
+/// [`DirectionKey::service_word`] of a service.
+#[must_use]
+pub const fn service_word(port: u16, protocol: Protocol) -> u64 {
+    port_word(ports(0, port), protocol as u8)
+}
+
+impl KeyV4 {
+    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
+    #[inline]
+    #[must_use]
+    pub const fn v4(src: u32, dst: u32, src_port: u16, dst_port: u16, protocol: u8) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (src.to_be_bytes(), dst.to_be_bytes());
+        Self::from_packet(
+            [a, b, c, d, e, f, g, h],
+            ports(src_port, dst_port),
+            protocol,
+        )
+    }
+
+    /// Key from the octets of a packet: both addresses as they stand there, both ports, the protocol.
+    #[inline]
+    #[must_use]
+    pub const fn from_packet(addresses: [u8; 8], ports: [u8; 4], protocol: u8) -> Self {
+        Self([u64::from_ne_bytes(addresses), port_word(ports, protocol)])
+    }
+
+    /// Octets of the source and of the destination address.
+    #[inline]
+    #[must_use]
+    pub const fn addresses(&self) -> ([u8; 4], [u8; 4]) {
+        let [a, b, c, d, e, f, g, h] = self.0[0].to_ne_bytes();
+        ([a, b, c, d], [e, f, g, h])
+    }
+}
+
+impl KeyV6 {
+    /// Key of the direction `src:src_port → dst:dst_port`; addresses as big-endian numbers.
+    #[inline]
+    #[must_use]
+    pub const fn v6(src: u128, dst: u128, src_port: u16, dst_port: u16, protocol: u8) -> Self {
+        Self::from_packet(
+            src.to_be_bytes(),
+            dst.to_be_bytes(),
+            ports(src_port, dst_port),
+            protocol,
+        )
+    }
+
+    /// Key from the octets of a packet: each address as it stands there, both ports, the protocol.
+    #[inline]
+    #[must_use]
+    pub const fn from_packet(src: [u8; 16], dst: [u8; 16], ports: [u8; 4], protocol: u8) -> Self {
+        let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
+        Self([s0, s1, d0, d1, port_word(ports, protocol)])
+    }
+
+    /// Octets of the source and of the destination address.
+    #[inline]
+    #[must_use]
+    pub const fn addresses(&self) -> ([u8; 16], [u8; 16]) {
+        let [s0, s1, d0, d1, _] = self.0;
+        (whole([s0, s1]), whole([d0, d1]))
     }
 }
 
@@ -134,29 +191,21 @@ impl DirectionKey for KeyV4 {
     }
 
     fn src(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_bits((self.0[0] >> 32) as u32))
+        IpAddr::V4(Ipv4Addr::from(self.addresses().0))
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low half is the destination"
-    )]
     fn dst(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_bits(self.0[0] as u32))
+        IpAddr::V4(Ipv4Addr::from(self.addresses().1))
     }
 
     #[inline]
     fn src_words(&self) -> AddressWords {
-        mapped((self.0[0] >> 32) as u32)
+        mapped(self.addresses().0)
     }
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low half is the destination"
-    )]
     fn dst_words(&self) -> AddressWords {
-        mapped(self.0[0] as u32)
+        mapped(self.addresses().1)
     }
 
     #[inline]
@@ -180,15 +229,11 @@ impl DirectionKey for KeyV6 {
     }
 
     fn src(&self) -> IpAddr {
-        IpAddr::V6(Ipv6Addr::from_bits(
-            u128::from(self.0[0]) << 64 | u128::from(self.0[1]),
-        ))
+        IpAddr::V6(Ipv6Addr::from(self.addresses().0))
     }
 
     fn dst(&self) -> IpAddr {
-        IpAddr::V6(Ipv6Addr::from_bits(
-            u128::from(self.0[2]) << 64 | u128::from(self.0[3]),
-        ))
+        IpAddr::V6(Ipv6Addr::from(self.addresses().1))
     }
 
     #[inline]
@@ -355,6 +400,42 @@ mod tests {
             other.0[word] ^= 1 << 20;
             assert_ne!(KEY.hash(&base), KEY.hash(&other), "word {word}");
         }
+    }
+
+    #[test]
+    fn a_key_gives_back_what_it_was_packed_from() {
+        let (src, dst) = (
+            "198.51.100.7".parse().unwrap(),
+            "192.0.2.10".parse().unwrap(),
+        );
+        let key = KeyV4::pack(src, dst, 40_000, 80, 6).unwrap();
+        assert_eq!(
+            (key.src(), key.dst(), key.src_port(), key.dst_port()),
+            (src, dst, 40_000, 80)
+        );
+        assert_eq!(
+            (key.src_words(), key.dst_words()),
+            (address_words(src), address_words(dst))
+        );
+        assert_eq!(key.service_word(), service_word(80, Protocol::Tcp));
+        let (src, dst) = (
+            "2001:db8::7".parse().unwrap(),
+            "2001:db8:1::10".parse().unwrap(),
+        );
+        let key = KeyV6::pack(src, dst, 40_000, 53, 17).unwrap();
+        assert_eq!(
+            (key.src(), key.dst(), key.src_port(), key.dst_port()),
+            (src, dst, 40_000, 53)
+        );
+        assert_eq!(
+            (key.src_words(), key.dst_words()),
+            (address_words(src), address_words(dst))
+        );
+        assert_eq!(key.service_word(), service_word(53, Protocol::Udp));
+        assert_eq!(
+            KeyV6::pack(src, "192.0.2.10".parse().unwrap(), 1, 2, 6),
+            None
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod classify;
 use crate::filter::Reason;
 use crate::flow::{FlowKey, KeyV4, KeyV6};
 use crate::wire::MacAddr;
+use crate::wire::octets::Octets;
 pub(crate) use classify::is_martian;
 pub use classify::{Ip, classify};
 
@@ -57,102 +58,167 @@ pub enum Parsed {
     Unfit(Reason),
 }
 
+/// A port's MAC address, ready to be compared with a frame's destination in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnMac {
+    /// The address.
+    pub mac: MacAddr,
+    word: u64,
+}
+
+/// The first six of eight octets as they stand in a frame.
+const SIX: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+
+impl OwnMac {
+    /// Prepares a port's address.
+    #[must_use]
+    pub const fn new(mac: MacAddr) -> Self {
+        let [a, b, c, d, e, f] = mac.0;
+        Self {
+            mac,
+            word: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]),
+        }
+    }
+
+    #[inline(always)]
+    fn is_dst_of(self, start: [u8; 8]) -> bool {
+        u64::from_ne_bytes(start) & SIX == self.word
+    }
+}
+
+/// What the straight path makes of a frame.
+pub(crate) enum Plain {
+    /// TCP or UDP over IPv4.
+    V4(Flow<2>),
+    /// TCP or UDP over IPv6.
+    V6(Flow<5>),
+    /// Anything that needs a closer look.
+    Other,
+}
+
+/// EtherType, version and header length.
+const IPV4_WITHOUT_OPTIONS: u32 = 0x08_0045;
+/// EtherType and version.
+const IPV6_ANY: u32 = 0x8_6dd6;
+
+/// The straight path: untagged TCP or UDP to our MAC, without IP options or extension headers, with all
+/// headers at hand, and nothing wrong with it.
+#[inline(always)]
+pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
+    let Some(f) = head.first_chunk::<54>() else {
+        return Plain::Other;
+    };
+    if !own.is_dst_of(f.array_at::<0, 8>()) {
+        return Plain::Other;
+    }
+    let kind = f.u32_at::<12>();
+    if kind >> 8 == IPV4_WITHOUT_OPTIONS {
+        plain_v4(f, total_len).map_or(Plain::Other, Plain::V4)
+    } else if kind >> 12 == IPV6_ANY {
+        plain_v6(head, total_len).map_or(Plain::Other, Plain::V6)
+    } else {
+        Plain::Other
+    }
+}
+
 /// Parses one frame that came in on a port with the address `mac`.
 ///
 /// `head` is the frame's first segment and `total_len` the octets of all its segments.
-#[inline]
 #[must_use]
 pub fn parse(head: &[u8], total_len: usize, mac: MacAddr) -> Parsed {
-    if let Some(frame) = head.first_chunk::<54>() {
-        let [d0, d1, d2, d3, d4, d5, ..] = *frame;
-        if [d0, d1, d2, d3, d4, d5] == mac.0 {
-            if frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45 {
-                if let Some(parsed) = plain_v4(frame, total_len) {
-                    return parsed;
-                }
-            } else if frame[12] == 0x86 && frame[13] == 0xdd {
-                if let Some(parsed) = head
-                    .first_chunk::<74>()
-                    .and_then(|f| plain_v6(f, total_len))
-                {
-                    return parsed;
-                }
-            }
-        }
+    match plain(head, total_len, OwnMac::new(mac)) {
+        Plain::V4(flow) => Parsed::FlowV4(flow),
+        Plain::V6(flow) => Parsed::FlowV6(flow),
+        Plain::Other => classify(head, total_len, mac),
     }
-    classify(head, total_len, mac)
 }
 
 /// TCP or UDP behind an IPv4 header without options; `None` for anything that needs a closer look.
-#[inline]
-fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Parsed> {
-    let ip_len = usize::from(be16(f[16], f[17]));
-    let unfragmented = be16(f[20], f[21]) & 0x3fff == 0;
-    let checksum = be32(f, 14) + be32(f, 18) + be32(f, 22) + be32(f, 26) + be32(f, 30);
-    let whole = ip_len + ETHERNET <= total_len && ip_len >= IPV4 + 8;
-    if !(unfragmented && whole && folds_to_ones(checksum)) {
+#[inline(always)]
+fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
+    let ip_len = usize::from(f.u16_at::<16>());
+    let is_whole = ip_len + ETHERNET <= total_len;
+    // Neither more fragments nor an offset.
+    let is_unfragmented = f.u16_at::<20>() & 0x3fff == 0;
+    let words = u128::from(u64::from_ne_bytes(f.array_at::<14, 8>()))
+        + u128::from(u64::from_ne_bytes(f.array_at::<22, 8>()))
+        + u128::from(u32::from_ne_bytes(f.array_at::<30, 4>()));
+    if !(is_whole && is_unfragmented && folds_to_ones(words)) {
         return None;
     }
-    let l4_len = ip_len - IPV4;
-    let flags = match f[23] {
-        TCP => tcp_flags(f[46], f[47], l4_len)?,
-        UDP => udp_len_fits(be16(f[38], f[39]), l4_len).then_some(0)?,
-        _ => return None,
+    let protocol = f[23];
+    // A length below the headers wraps to more than the frame can have.
+    let flags = if protocol == TCP {
+        tcp_flags(f[46], f[47], ip_len.wrapping_sub(IPV4))?
+    } else if protocol == UDP && udp_fits(f.u16_at::<38>(), ip_len.wrapping_sub(IPV4), ip_len) {
+        0
+    } else {
+        return None;
     };
-    let (src_port, dst_port) = (be16(f[34], f[35]), be16(f[36], f[37]));
-    if src_port == 0 || dst_port == 0 {
+    let ports = f.array_at::<34, 4>();
+    if has_port_zero(ports) {
         return None;
     }
-    let src = u32::from_be_bytes([f[26], f[27], f[28], f[29]]);
-    let dst = u32::from_be_bytes([f[30], f[31], f[32], f[33]]);
-    Some(Parsed::FlowV4(Flow {
-        key: KeyV4::v4(src, dst, src_port, dst_port, f[23]),
+    let key = KeyV4::from_packet(f.array_at::<26, 8>(), ports, protocol);
+    Some(Flow {
+        key,
         l4: 34,
-        protocol: f[23],
+        protocol,
         flags,
-    }))
+    })
 }
 
 /// TCP or UDP directly behind an IPv6 header; `None` for anything that needs a closer look.
-#[inline]
-fn plain_v6(f: &[u8; 74], total_len: usize) -> Option<Parsed> {
-    let l4_len = usize::from(be16(f[18], f[19]));
-    if f[14] >> 4 != 6 || l4_len + ETHERNET + IPV6 > total_len || l4_len < 8 {
+#[inline(always)]
+fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
+    let f = head.first_chunk::<74>()?;
+    let l4_len = usize::from(f.u16_at::<18>());
+    if l4_len + ETHERNET + IPV6 > total_len {
         return None;
     }
-    let flags = match f[20] {
-        TCP => tcp_flags(f[66], f[67], l4_len)?,
-        UDP => {
-            (udp_len_fits(be16(f[58], f[59]), l4_len) && be16(f[60], f[61]) != 0).then_some(0)?
-        }
-        _ => return None,
+    let protocol = f[20];
+    let flags = if protocol == TCP {
+        tcp_flags(f[66], f[67], l4_len)?
+    } else if protocol == UDP && udp_fits(f.u16_at::<58>(), l4_len, l4_len) && f.u16_at::<60>() != 0
+    {
+        0
+    } else {
+        return None;
     };
-    let (src_port, dst_port) = (be16(f[54], f[55]), be16(f[56], f[57]));
-    if src_port == 0 || dst_port == 0 {
+    let ports = f.array_at::<54, 4>();
+    if has_port_zero(ports) {
         return None;
     }
-    let (_, addresses) = f.split_first_chunk::<22>()?;
-    let (src, rest) = addresses.split_first_chunk::<16>()?;
-    let dst = rest.first_chunk::<16>()?;
-    Some(Parsed::FlowV6(Flow {
-        key: KeyV6::v6(
-            u128::from_be_bytes(*src),
-            u128::from_be_bytes(*dst),
-            src_port,
-            dst_port,
-            f[20],
-        ),
+    let key = KeyV6::from_packet(
+        f.array_at::<22, 16>(),
+        f.array_at::<38, 16>(),
+        ports,
+        protocol,
+    );
+    Some(Flow {
+        key,
         l4: 54,
-        protocol: f[20],
+        protocol,
         flags,
-    }))
+    })
 }
 
 /// The flags of a well-formed TCP header; `None` where the offset or the flags are wrong.
-#[inline]
+#[inline(always)]
 fn tcp_flags(offset: u8, flags: u8, l4_len: usize) -> Option<u8> {
     let header = usize::from(offset >> 4) * 4;
-    (header >= 20 && header <= l4_len && !is_illegal(flags)).then_some(flags)
+    (header >= 20 && header <= l4_len && l4_len <= 0xffff && !is_illegal(flags)).then_some(flags)
+}
+
+#[inline(always)]
+const fn udp_fits(udp_len: u16, l4_len: usize, ip_len: usize) -> bool {
+    udp_len >= 8 && udp_len as usize <= l4_len && l4_len <= ip_len
+}
+
+#[inline(always)]
+fn has_port_zero(ports: [u8; 4]) -> bool {
+    let both = u32::from_ne_bytes(ports);
+    both & 0xffff == 0 || both >> 16 == 0
 }
 
 /// Edge-case row 8: flag sets that no stack sends, as a bit set over the six classic flags.
@@ -178,34 +244,15 @@ const ILLEGAL_FLAGS: u64 = {
     set
 };
 
-#[inline]
-fn udp_len_fits(udp_len: u16, l4_len: usize) -> bool {
-    let udp_len = usize::from(udp_len);
-    udp_len >= 8 && udp_len <= l4_len
-}
-
-#[inline]
-const fn be16(hi: u8, lo: u8) -> u16 {
-    u16::from_be_bytes([hi, lo])
-}
-
-/// The four octets at a constant offset, as a term of a wide ones'-complement sum.
-#[inline]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "constant offsets below 54, folded away when inlined"
-)]
-fn be32(f: &[u8; 54], at: usize) -> u64 {
-    u64::from(u32::from_be_bytes([f[at], f[at + 1], f[at + 2], f[at + 3]]))
-}
-
-/// Whether a wide sum of 32-bit words folds to 0xFFFF, as a correct checksum does (RFC 1071).
-#[inline]
-const fn folds_to_ones(sum: u64) -> bool {
-    // A sum is congruent to 0 modulo 0xFFFF exactly when it folds to 0xFFFF; it cannot be 0 here,
-    // since the first octet of the header is 0x45.
-    let once = (sum & 0xffff_ffff) + (sum >> 32);
+/// Whether a wide sum of words folds to 0xFFFF, as a header with a correct checksum does. The order of
+/// octets does not matter to that (RFC 1071, section 2 B).
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "takes the sum apart")]
+const fn folds_to_ones(sum: u128) -> bool {
+    // Congruent to 0 modulo 0xFFFF, exactly when it folds to 0xFFFF: it cannot be 0, since the header's
+    // first octet is 0x45. 2^64 is congruent to 1, so the carries count as ones.
+    let (low, carries) = (sum as u64, (sum >> 64) as u64);
+    let once = (low & 0xffff_ffff) + (low >> 32) + carries;
     let twice = (once & 0xffff) + (once >> 16 & 0xffff) + (once >> 32);
-    let folded = (twice & 0xffff) + (twice >> 16);
-    folded == 0xffff
+    (twice & 0xffff) + (twice >> 16) == 0xffff
 }

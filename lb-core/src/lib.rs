@@ -15,4 +15,6 @@ pub mod packet;
 pub mod route;
 pub mod scheduler;
 pub mod shared;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 pub mod wire;

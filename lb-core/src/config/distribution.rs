@@ -76,6 +76,8 @@ pub struct PortView {
     pub id: PortId,
     /// MAC address that frames to us carry and frames of ours come from.
     pub mac: MacAddr,
+    /// The same as a number of 48 bits.
+    pub mac_number: u64,
     /// Addresses of its interface; none where the configuration has no interface for it.
     pub addresses: Vec<Cidr>,
 }
@@ -148,6 +150,7 @@ impl Distribution {
             .map(|&(id, mac)| PortView {
                 id,
                 mac,
+                mac_number: mac.to_u64(),
                 addresses: Vec::new(),
             })
             .collect();
@@ -173,9 +176,7 @@ impl Distribution {
     #[must_use]
     pub fn service_for<K: DirectionKey>(&self, key: &K) -> Option<&ServiceView> {
         let [high, low] = key.dst_words();
-        let at = self
-            .service_index
-            .find([high, low, key.ports() & 0xffff_ffff])?;
+        let at = self.service_index.find([high, low, key.service_word()])?;
         self.services.get(at as usize)
     }
 

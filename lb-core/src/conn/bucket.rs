@@ -5,21 +5,26 @@
 //! nearly every search; a count in the primary bucket says how many of its keys had to move to their
 //! alternate one, and when it is zero the alternate need not be read (two choices: Azar, Broder,
 //! Karlin, Upfal 1994).
-//! Easy to get wrong: the count goes up *before* a slot of the alternate bucket is taken and down
-//! *after* it is cleared, or a search could pass by a live entry.
+//! Easy to get wrong: the count goes up before a slot of the alternate bucket is taken and down after
+//! it is cleared; a search could pass by a live entry otherwise.
 
 use super::entry::Direction;
 use crate::flow::FlowHash;
+use crate::shared::halves::equal_upper_halves;
+use crate::shared::region::MAX_CONNECTIONS;
 use crate::shared::sync::{AtomicU64, Ordering};
 
 /// Slots of a bucket.
 pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 7 };
 
-/// From this many used slots on, a new key looks at its alternate bucket.
-pub(crate) const CROWDED: u32 = if cfg!(loom) { 1 } else { 5 };
+/// A new key looks at its alternate bucket unless its primary has this many empty slots. With 3 of 7, and the table
+/// 80 % full, 5 % of the keys have moved, and about one insert in 10^8 finds both buckets full.
+pub(crate) const ROOMY: u32 = if cfg!(loom) { 2 } else { 3 };
 
-const TAG_SHIFT: u32 = 33;
-const REVERSE: u64 = 1 << 32;
+const TAG_SHIFT: u32 = 32;
+const REVERSE: u64 = 1 << 31;
+const CELL: u64 = (1 << 30) - 1;
+const _: () = assert!((MAX_CONNECTIONS as u64) < CELL);
 
 /// Buckets of a table for `connections` connections: two keys for each, seven slots in a bucket.
 pub(crate) const fn buckets_for(connections: u32) -> usize {
@@ -27,25 +32,22 @@ pub(crate) const fn buckets_for(connections: u32) -> usize {
     if half < 2 { 2 } else { half as usize }
 }
 
-/// One cache line.
+/// One cache line: word 0 counts the keys whose primary bucket is this one and that lie in their
+/// alternate bucket; the others are the slots.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Bucket {
-    /// Keys whose primary bucket is this one and that lie in their alternate bucket.
-    moved: AtomicU64,
-    slots: [AtomicU64; SLOTS],
+    words: [AtomicU64; 1 + SLOTS],
 }
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self {
-            moved: AtomicU64::default(),
-            slots: std::array::from_fn(|_| AtomicU64::default()),
-        }
+        Self { words: std::array::from_fn(|_| AtomicU64::default()) }
     }
 }
 
-/// Contents of a slot: tag (31 bits), direction (1), cell number + 1 (32). Zero is an empty slot.
+/// Contents of a slot: tag (32 bits), direction (1), a bit that is always 0, cell number + 1 (30).
+/// Zero is an empty slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
@@ -56,14 +58,14 @@ impl Slot {
             Direction::Forward => 0,
             Direction::Reverse => REVERSE,
         };
-        Self(tag.0 | reverse | (u64::from(cell) + 1))
+        Self(u64::from(tag.0) << TAG_SHIFT | reverse | (u64::from(cell) + 1))
     }
 
     /// The cell's number; `None` for an empty slot.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
     pub(crate) const fn cell(self) -> Option<u32> {
-        (self.0 as u32).checked_sub(1)
+        ((self.0 & CELL) as u32).checked_sub(1)
     }
 
     #[inline]
@@ -72,21 +74,75 @@ impl Slot {
     }
 }
 
-/// Low bits of a hash, in their place in a slot; never zero, so that no empty slot matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tag(u64);
+/// A slot of a bucket never has this bit; a [`Probe`] has it when a tag matched.
+const FOUND: u64 = 1 << 30;
 
-impl Tag {
+/// First half of a search: a candidate that has only the right tag.
+///
+/// Either the slot that matched, marked with [`FOUND`]; or, when none did, the bucket's word 0, the
+/// number of keys that have moved to their alternate bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probe(u64);
+
+impl Probe {
+    /// Whether it is already certain that there is no such connection.
     #[inline]
-    pub(crate) const fn of(hash: FlowHash) -> Self {
-        let tag = hash.0 << TAG_SHIFT;
-        Self(if tag == 0 { 1 << TAG_SHIFT } else { tag })
+    #[must_use]
+    pub const fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether [`ConnTable::probe_again`](super::ConnTable::probe_again) must look at the alternate
+    /// bucket.
+    #[inline]
+    #[must_use]
+    pub const fn is_elsewhere(self) -> bool {
+        self.0.wrapping_sub(1) < FOUND - 1
+    }
+
+    /// The slot that matched. It may have been emptied meanwhile.
+    #[inline]
+    pub(crate) const fn candidate(self) -> Option<Slot> {
+        if self.0 & FOUND == 0 { None } else { Some(Slot(self.0 & !FOUND)) }
+    }
+
+    /// The cell that is probably needed next; any cell will do when there is none.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
+    pub(crate) const fn likely_cell(self) -> u32 {
+        ((self.0 & CELL) as u32).saturating_sub(1)
     }
 }
 
-/// The slots of one bucket that matched, one bit each.
+/// Low bits of a hash; never zero, so that no empty slot matches, and neither does word 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(u32);
+
+impl Tag {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
+    pub(crate) const fn of(hash: FlowHash) -> Self {
+        let tag = hash.0 as u32;
+        Self(if tag == 0 { 1 } else { tag })
+    }
+}
+
+/// Words of one bucket that were found, one bit each; yields their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Matches(u32);
+
+impl Matches {
+    /// Number of the first word; 0, which is no slot, when there is none.
+    #[inline(always)]
+    const fn first(self) -> usize {
+        ((self.0 | 1 << 8).trailing_zeros() % 8) as usize
+    }
+
+    #[inline]
+    pub(crate) const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+}
 
 impl Iterator for Matches {
     type Item = usize;
@@ -102,83 +158,77 @@ impl Iterator for Matches {
 impl Bucket {
     /// Slots with this tag. Looks at all of them without a branch: where in the bucket a key lies is
     /// nothing that a processor could predict.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn matches(&self, tag: Tag) -> Matches {
-        let mut matches = 0;
-        for (i, slot) in self.slots.iter().enumerate() {
-            let same = (slot.load(Ordering::Relaxed) ^ tag.0) >> TAG_SHIFT == 0;
-            matches |= u32::from(same) << i;
-        }
-        Matches(matches)
+        Matches(equal_upper_halves(&self.words, tag.0))
+    }
+
+    /// Empty slots at this moment.
+    #[inline(always)]
+    pub(crate) fn empty(&self) -> Matches {
+        Matches(equal_upper_halves(&self.words, 0) & !1)
     }
 
     /// The slot's contents; acquires what was written to the cell before it was put there.
     #[inline]
     pub(crate) fn slot(&self, i: usize) -> Slot {
-        Slot(self.slots.get(i).map_or(0, |slot| slot.load(Ordering::Acquire)))
+        Slot(self.words.get(i).map_or(0, |slot| slot.load(Ordering::Acquire)))
+    }
+
+    /// First half of a search, without any branch: while the bucket is still on its way, nobody knows
+    /// what comes out, and a wrong guess would stop the work on the packets behind until it is there.
+    #[inline(always)]
+    pub(crate) fn probe(&self, tag: Tag) -> Probe {
+        let matches = self.matches(tag);
+        let found = u64::from(matches.0 != 0) << FOUND.trailing_zeros();
+        Probe(self.slot(matches.first()).0 | found)
     }
 
     /// Whether a key of this bucket may lie in its alternate one.
     #[inline]
     pub(crate) fn has_moved(&self) -> bool {
-        self.moved.load(Ordering::Acquire) != 0
+        self.words[0].load(Ordering::Acquire) != 0
     }
 
     /// How many of this bucket's keys lie in their alternate one.
     #[cfg(test)]
     pub(crate) fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Acquire)
+        self.words[0].load(Ordering::Acquire)
     }
 
-    /// Empty slots, one bit each.
-    fn empty(&self) -> Matches {
-        let mut empty = 0;
-        for (i, slot) in self.slots.iter().enumerate() {
-            empty |= u32::from(slot.load(Ordering::Relaxed) == 0) << i;
-        }
-        Matches(empty)
-    }
-
-    /// Number of used slots at this moment.
-    pub(crate) fn used(&self) -> u32 {
-        SLOTS as u32 - self.empty().0.count_ones()
-    }
-
-    /// Takes an empty slot, or finds none.
-    pub(crate) fn take_slot(&self, value: Slot) -> bool {
-        self.empty().any(|i| {
-            self.slots.get(i).is_some_and(|slot| {
+    /// Takes one of the slots in `empty`, unless others were faster with all of them.
+    #[inline]
+    pub(crate) fn take_slot(&self, mut empty: Matches, value: Slot) -> bool {
+        empty.any(|i| {
+            self.words.get(i).is_some_and(|slot| {
                 slot.compare_exchange(0, value.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             })
         })
     }
 
-    /// Empties the slot that holds `value`, if one does. Only one caller does this for a value, so
-    /// there is nobody to race with.
-    pub(crate) fn clear_slot(&self, value: Slot) -> bool {
-        for slot in &self.slots {
-            if slot.load(Ordering::Relaxed) == value.0 {
-                slot.store(0, Ordering::Release);
-                return true;
-            }
-        }
-        false
+    /// Empties the slot that holds `value`, the slot of a key with `tag`, if one does. Only one
+    /// caller does this for a value, so there is nobody to race with.
+    #[inline]
+    pub(crate) fn clear_slot(&self, tag: Tag, value: Slot) -> bool {
+        let mut slots = self.matches(tag).filter_map(|i| self.words.get(i));
+        let found = slots.find(|slot| slot.load(Ordering::Relaxed) == value.0);
+        found.inspect(|slot| slot.store(0, Ordering::Release)).is_some()
     }
 
     /// A key of this bucket is about to move to its alternate one.
     pub(crate) fn count_moved(&self) {
-        self.moved.fetch_add(1, Ordering::AcqRel);
+        self.words[0].fetch_add(1, Ordering::AcqRel);
     }
 
     /// A key of this bucket has left its alternate one.
     pub(crate) fn uncount_moved(&self) {
-        self.moved.fetch_sub(1, Ordering::AcqRel);
+        self.words[0].fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Empties the whole bucket, for who has the table to himself. Writes only what is not zero:
     /// memory that was never used stays untouched.
     pub(crate) fn clear(&self) {
-        for word in self.slots.iter().chain([&self.moved]) {
+        for word in &self.words {
             if word.load(Ordering::Relaxed) != 0 {
                 word.store(0, Ordering::Relaxed);
             }
@@ -220,14 +270,14 @@ mod tests {
     #[test]
     fn an_empty_slot_matches_no_tag() {
         let bucket = Bucket::default();
-        for hash in [0, 1, u64::MAX, 1 << 31] {
+        for hash in [0, 1, u64::MAX, 1 << 32] {
             assert_eq!(bucket.matches(Tag::of(FlowHash(hash))).next(), None);
         }
     }
 
     #[test]
     fn a_slot_gives_back_what_was_put_in() {
-        for cell in [0, 1, u32::MAX - 1] {
+        for cell in [0, 1, (64 << 20) - 1] {
             for direction in [Direction::Forward, Direction::Reverse] {
                 let slot = Slot::new(Tag::of(FlowHash(0x1234_5678_9abc)), direction, cell);
                 assert_eq!((slot.cell(), slot.direction()), (Some(cell), direction));
@@ -239,13 +289,14 @@ mod tests {
     fn the_eighth_key_finds_no_slot_and_the_first_is_found_and_cleared() {
         let bucket = Bucket::default();
         let slot = |i: u32| Slot::new(Tag::of(FlowHash(7)), Direction::Forward, i);
-        assert!((0..7).all(|i| bucket.take_slot(slot(i))));
-        assert!(!bucket.take_slot(slot(7)));
-        assert_eq!(bucket.used(), 7);
-        assert_eq!(bucket.matches(Tag::of(FlowHash(7))).count(), 7);
-        assert!(bucket.clear_slot(slot(0)));
-        assert!(!bucket.clear_slot(slot(0)));
-        assert_eq!(bucket.used(), 6);
+        let tag = Tag::of(FlowHash(7));
+        assert!((0..7).all(|i| bucket.take_slot(bucket.empty(), slot(i))));
+        assert!(!bucket.take_slot(bucket.empty(), slot(7)));
+        assert_eq!(bucket.empty().count(), 0);
+        assert_eq!(bucket.matches(tag).count(), 7);
+        assert!(bucket.clear_slot(tag, slot(0)));
+        assert!(!bucket.clear_slot(tag, slot(0)));
+        assert_eq!(bucket.empty().count(), 1);
     }
 
     #[test]

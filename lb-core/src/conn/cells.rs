@@ -19,6 +19,8 @@ const STACK: usize = 512;
 const FRESH: usize = 64;
 /// Cells in a chunk of the shared stack: the one that holds the links, and those it names.
 const CHUNK: usize = if cfg!(loom) { 1 } else { 8 };
+/// So many inserts ahead a free cell's lines are asked for.
+const AHEAD: usize = 4;
 /// Cells that may wait in a lane's limbo.
 const LIMBO: usize = if cfg!(loom) { 4 } else { 1 << 15 };
 /// Ended batches that may wait in a lane's limbo.
@@ -185,10 +187,15 @@ impl<const W: usize> ConnTable<W> {
             Some(cell) => cell,
             None => self.refill(lane)?,
         };
-        if let Some(&soon) = lane.free.len().checked_sub(4).and_then(|i| lane.free.get(i)) {
-            self.cell(soon).inspect(|conn| conn.prefetch());
+        if let Some(&soon) = lane.free.len().checked_sub(AHEAD).and_then(|i| lane.free.get(i)) {
+            self.fetch_cell(soon);
         }
         Some(cell)
+    }
+
+    fn fetch_cell(&self, cell: u32) {
+        self.cell(cell).inspect(|conn| conn.prefetch());
+        self.deadlines.get(cell as usize).inspect(|deadline| prefetch_read(*deadline));
     }
 
     #[cold]
@@ -319,9 +326,7 @@ impl<const W: usize> ConnTable<W> {
                 Ok(_) => {
                     lane.free.push(holder);
                     lane.free.extend(named(links));
-                    for &cell in lane.free.iter().rev().take(4) {
-                        self.cell(cell).inspect(|conn| prefetch_read(*conn));
-                    }
+                    lane.free.iter().rev().take(AHEAD).for_each(|&cell| self.fetch_cell(cell));
                     return true;
                 }
                 Err(other) => seen = other,

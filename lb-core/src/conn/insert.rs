@@ -7,7 +7,7 @@
 //! Easy to get wrong: between taking the slots and the search there must be a full fence; each
 //! lane otherwise reads the bucket as it was before the other's slot.
 
-use super::bucket::{CROWDED, Slot, Tag};
+use super::bucket::{ROOMY, Slot, Tag};
 use super::cells::Lane;
 use super::entry::{ConnId, ConnState, Direction, Life};
 use super::table::ConnTable;
@@ -149,20 +149,21 @@ impl<const W: usize> ConnTable<W> {
     pub(super) fn place_one(&self, cell: u32, direction: Direction, hash: FlowHash) -> bool {
         let value = Slot::new(Tag::of(hash), direction, cell);
         let first = self.primary(hash);
-        let crowd = first.used();
-        if crowd < CROWDED && first.take_slot(value) {
+        let empty = first.empty();
+        if empty.count() >= ROOMY && first.take_slot(empty, value) {
             return true;
         }
         let second = self.alternate(hash);
-        if second.used() >= crowd && first.take_slot(value) {
+        let there = second.empty();
+        if there.count() <= empty.count() && first.take_slot(empty, value) {
             return true;
         }
         first.count_moved();
-        if second.take_slot(value) {
+        if second.take_slot(there, value) {
             return true;
         }
         first.uncount_moved();
-        first.take_slot(value)
+        first.take_slot(first.empty(), value)
     }
 
     /// Step 3: nobody else has one of the keys, or will get it.

@@ -22,9 +22,10 @@ mod table;
 mod tests;
 
 pub use adopt::Adopted;
+pub use bucket::Probe;
 pub use cells::{Lane, Sweeping};
 pub use entry::{Conn, ConnId, ConnState, Direction};
 pub use insert::{InsertError, NewConn};
-pub use table::{ConnTable, Found, NotATable, Probe};
+pub use table::{ConnTable, Found, NotATable};
 
 pub use crate::shared::region::Tick;

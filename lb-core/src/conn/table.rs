@@ -3,13 +3,14 @@
 //! WO 00/30294: step 212 (is there an entry?) of Fig. 6. A search reads one bucket, compares tags,
 //! then the whole key in the entry, and asks whether the entry is live. For a burst the filter does
 //! each step for all packets before the next one ([`prefetch_bucket`](ConnTable::prefetch_bucket),
-//! [`probe`](ConnTable::probe), [`resolve`](ConnTable::resolve)), so that the lines travel meanwhile.
+//! [`probe_burst`](ConnTable::probe_burst), [`resolve`](ConnTable::resolve)), so that the lines travel
+//! meanwhile.
 //! Easy to get wrong: a tag that matches is a hint. Only the full comparison decides.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::bucket::{Bucket, Slot, Tag, alternate, primary};
+use super::bucket::{Bucket, Probe, Tag, alternate, primary};
 use super::cells::Lane;
 use super::entry::{Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
@@ -26,24 +27,6 @@ pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a region has tables for keys of 2 and of 5 words, not of {0}")]
 pub struct NotATable(pub usize);
-
-/// First half of a search: a candidate that has only the right tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Probe(u64);
-
-impl Probe {
-    /// No candidate: no such connection.
-    const NOTHING: Self = Self(0);
-    /// Not in the primary bucket; the alternate one has been asked for.
-    const ELSEWHERE: Self = Self(u64::MAX << 32);
-
-    /// Whether it is already certain that there is no such connection.
-    #[inline]
-    #[must_use]
-    pub fn is_nothing(self) -> bool {
-        self == Self::NOTHING
-    }
-}
 
 /// Connection table 66 for keys of `W` words: 2 for IPv4, 5 for IPv6. Shared by all lanes; what
 /// changes it needs the caller's own [`Lane`].
@@ -138,45 +121,71 @@ impl<const W: usize> ConnTable<W> {
         prefetch_read(self.primary(hash));
     }
 
-    /// Stage 2: looks for the tag, and starts to bring the entry that has it.
+    /// Stage 2 for a burst of up to 64: [`probe`](Self::probe) for all. The result has a bit for each
+    /// one that [`is_elsewhere`](Probe::is_elsewhere), about 5 % in a table that is 80 % full; their
+    /// alternate buckets have been asked for. They are best left for later: resolve half of the
+    /// others, call [`probe_later`](Self::probe_later), resolve the other half, and then these.
+    #[inline(always)]
+    pub fn probe_burst(&self, hashes: &[FlowHash], probes: &mut [Probe]) -> u64 {
+        let mut elsewhere = 0u64;
+        for (i, (&hash, probe)) in hashes.iter().zip(probes.iter_mut()).take(64).enumerate() {
+            *probe = self.probe(hash);
+            elsewhere |= u64::from(probe.is_elsewhere()) << i;
+        }
+        for i in bits(elsewhere) {
+            hashes.get(i).inspect(|&&hash| prefetch_read(self.alternate(hash)));
+        }
+        elsewhere
+    }
+
+    /// Stage 2, second part: [`probe_again`](Self::probe_again) for those whose bit is set in `later`.
     #[inline]
-    #[must_use]
-    pub fn probe(&self, hash: FlowHash) -> Probe {
-        let bucket = self.primary(hash);
-        if let Some(i) = bucket.matches(Tag::of(hash)).next() {
-            let slot = bucket.slot(i);
-            if let Some(conn) = slot.cell().and_then(|cell| self.cell(cell)) {
-                conn.prefetch();
-                return Probe(slot.0);
+    pub fn probe_later(&self, later: u64, hashes: &[FlowHash], probes: &mut [Probe]) {
+        for i in bits(later) {
+            if let (Some(&hash), Some(probe)) = (hashes.get(i), probes.get_mut(i)) {
+                *probe = self.probe_again(hash);
             }
         }
-        if bucket.has_moved() {
-            prefetch_read(self.alternate(hash));
-            return Probe::ELSEWHERE;
-        }
-        Probe::NOTHING
+    }
+
+    /// Stage 2: looks for the tag in the primary bucket, and starts to bring the entry that has it.
+    #[inline(always)]
+    #[must_use]
+    pub fn probe(&self, hash: FlowHash) -> Probe {
+        let probe = self.primary(hash).probe(Tag::of(hash));
+        self.cell(probe.likely_cell()).inspect(|conn| conn.prefetch());
+        probe
+    }
+
+    /// Stage 2, second part, for a probe that [`is_elsewhere`](Probe::is_elsewhere): looks for the
+    /// tag in the alternate bucket.
+    #[inline]
+    #[must_use]
+    pub fn probe_again(&self, hash: FlowHash) -> Probe {
+        let probe = self.alternate(hash).probe(Tag::of(hash));
+        self.cell(probe.likely_cell()).inspect(|conn| conn.prefetch());
+        // What has moved away from the alternate bucket is not this key.
+        if probe.is_elsewhere() { Probe::default() } else { probe }
     }
 
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
-        if probe.is_nothing() {
-            return None;
-        }
-        let slot = Slot(probe.0);
-        if let Some(cell) = slot.cell()
+        if let Some(slot) = probe.candidate()
+            && let Some(cell) = slot.cell()
             && let Some(conn) = self.cell(cell)
             && conn.has_key(slot.direction(), key)
             && conn.is_live()
         {
             return Some((ConnId(cell), slot.direction(), conn));
         }
-        self.find(hash, key)
+        if probe.is_nothing() { None } else { self.find(hash, key) }
     }
 
     /// The live connection that `key` belongs to. `hash` is the key's [`hash`](Self::hash).
     #[must_use]
+    #[inline(never)]
     pub fn find(&self, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
         let first = self.primary(hash);
         self.find_in(first, hash, key).or_else(|| {
@@ -282,4 +291,14 @@ impl<const W: usize> ConnTable<W> {
     pub(super) fn count(&self, lane: &Lane<W>) -> Option<&Counter> {
         self.counts.get(lane.number()).map(|counter| &counter.0)
     }
+}
+
+/// Numbers of the bits that are set, from the lowest.
+#[inline]
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (lowest != u64::BITS).then_some(lowest as usize)
+    })
 }

@@ -93,7 +93,14 @@ impl<P: Packet> Own<P> {
         }
         match scene.distribution.owner(dst) {
             Owner::Interface(_) | Owner::Vip => Verdict::Drop(Reason::NoExceptionPath),
-            Owner::Other => self.transit(scene, item.flow.key.dst(), packet),
+            Owner::Other => {
+                let dst = item.flow.key.dst();
+                // The straight path of the parser has not looked at it.
+                if is_martian(dst) || dst.is_multicast() {
+                    return Verdict::Drop(Reason::MartianDestination);
+                }
+                self.transit(scene, dst, packet)
+            }
         }
     }
 
@@ -113,9 +120,10 @@ impl<P: Packet> Own<P> {
 
     fn ip(&mut self, scene: Scene<'_>, ip: Ip, packet: &mut P) -> Verdict {
         if ip.protocol == IpProtocol::ICMPV6 && ip.dst.is_ipv6() && !ip.is_fragment {
-            let kind = packet.head().get(usize::from(ip.l4)).copied().unwrap_or(0);
-            if (133..=137).contains(&kind) {
-                return self.neighbor_discovery(scene, ip, packet);
+            match packet.head().get(usize::from(ip.l4)) {
+                Some(133..=137) => return self.neighbor_discovery(scene, ip, packet),
+                None if ip.l4_len > 0 => return Verdict::Drop(Reason::HeaderSplit),
+                _ => {}
             }
         }
         if ip.is_link_group {
@@ -149,6 +157,8 @@ impl<P: Packet> Own<P> {
                 .map(|h| h.message_type() == icmpv6::ECHO_REQUEST && h.code() == 0),
         };
         match kind {
+            // The packet has a header, the first segment has not all of it.
+            None if len >= icmpv4::LEN => Verdict::Drop(Reason::HeaderSplit),
             None => Verdict::Drop(Reason::IcmpMalformed),
             Some(false) => Verdict::Drop(Reason::IcmpUnanswered),
             Some(true) => self.echo(scene, ip, packet),

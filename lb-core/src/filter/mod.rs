@@ -26,7 +26,7 @@ use crate::config::registry::MAX_SERVICES;
 use crate::config::{Distribution, PortView};
 use crate::conn::{ConnTable, Lane, Probe, Tick};
 use crate::flow::{FlowHash, FlowKey};
-use crate::frame::{self, Flow, Parsed};
+use crate::frame::{self, Flow, OwnMac, Parsed, Plain};
 use crate::id::{NeighborId, PortId};
 use crate::packet::Packet;
 use crate::route::neighbor::{Link, NeighborTable, Now};
@@ -88,6 +88,7 @@ impl Scene<'_> {
 }
 
 /// One TCP or UDP packet of the burst, between two stages.
+#[derive(Clone, Copy)]
 struct Item<const W: usize> {
     at: u8,
     flow: Flow<W>,
@@ -96,11 +97,28 @@ struct Item<const W: usize> {
 }
 
 /// The packets of one family in a burst.
-struct Batch<const W: usize>(Vec<Item<W>>);
+struct Batch<const W: usize> {
+    items: [Item<W>; BURST],
+    len: usize,
+}
 
 impl<const W: usize> Default for Batch<W> {
     fn default() -> Self {
-        Self(Vec::with_capacity(BURST))
+        let item = Item {
+            at: 0,
+            flow: Flow {
+                key: FlowKey([0; W]),
+                l4: 0,
+                protocol: 0,
+                flags: 0,
+            },
+            hash: FlowHash(0),
+            probe: Probe::default(),
+        };
+        Self {
+            items: [item; BURST],
+            len: 0,
+        }
     }
 }
 
@@ -109,24 +127,27 @@ where
     FlowKey<W>: Family<W>,
 {
     /// Second half of stage one: hash, and fetch the bucket.
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, tables: &Tables, at: u8, flow: Flow<W>) {
         let table = FlowKey::<W>::table(tables);
         let hash = table.hash(&flow.key);
         table.prefetch_bucket(hash);
-        self.0.push(Item {
-            at,
-            flow,
-            hash,
-            probe: Probe::default(),
-        });
+        if let Some(place) = self.items.get_mut(self.len) {
+            *place = Item {
+                at,
+                flow,
+                hash,
+                probe: Probe::default(),
+            };
+            self.len += 1;
+        }
     }
 
     /// Stage two: match tags, and fetch the entries.
-    #[inline]
+    #[inline(always)]
     fn probe(&mut self, tables: &Tables) {
         let table = FlowKey::<W>::table(tables);
-        for item in &mut self.0 {
+        for item in self.items.iter_mut().take(self.len) {
             item.probe = table.probe(item.hash);
         }
     }
@@ -146,7 +167,7 @@ pub(crate) struct Own<P> {
 
 impl<P> Own<P> {
     /// The way to a neighbor, or the verdict that the packet must wait for it.
-    #[inline]
+    #[inline(always)]
     fn way(&mut self, scene: Scene<'_>, neighbor: NeighborId) -> Result<Link, Verdict> {
         match scene.tables.neighbors.link(neighbor) {
             Some(link) if self.pending.is_empty() || !self.pending.holds(neighbor) => Ok(link),
@@ -168,7 +189,7 @@ impl<P> Own<P> {
     }
 
     /// Sends a finished packet to a neighbor: its MAC addresses, and the verdict.
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, scene: Scene<'_>, neighbor: NeighborId, frame: &mut [u8]) -> Verdict {
         match self.way(scene, neighbor) {
             Ok(link) => forward(scene.distribution, link, frame),
@@ -178,11 +199,11 @@ impl<P> Own<P> {
 }
 
 /// Steps 222 and 224: addresses the frame to a resolved neighbor.
-#[inline]
+#[inline(always)]
 fn forward(distribution: &Distribution, link: Link, frame: &mut [u8]) -> Verdict {
     match distribution.port(link.port) {
         Some(port) => {
-            rewrite::set_macs(frame, link.mac, port.mac);
+            rewrite::address_frame(frame, link.number, port.mac_number);
             Verdict::Forward(link.port)
         }
         None => Verdict::Drop(Reason::NoRoute),
@@ -274,18 +295,19 @@ impl<P: Packet> Filter<P> {
             ingress,
             hop_epoch,
         };
+        let own_mac = OwnMac::new(ingress.mac);
         for (at, (packet, verdict)) in (0u8..)
             .zip(packets.iter_mut().zip(verdicts.iter_mut()))
             .take(BURST)
         {
-            let mut parsed = frame::parse(packet.head(), packet.total_len(), ingress.mac);
-            if parsed == Parsed::PriorityTagged {
-                parsed = untag(packet, ingress);
-            }
-            match parsed {
-                Parsed::FlowV4(flow) => v4.add(tables, at, flow),
-                Parsed::FlowV6(flow) => v6.add(tables, at, flow),
-                other => *verdict = own.other(scene, other, packet),
+            match frame::plain(packet.head(), packet.total_len(), own_mac) {
+                Plain::V4(flow) => v4.add(tables, at, flow),
+                Plain::V6(flow) => v6.add(tables, at, flow),
+                Plain::Other => match look_closer(packet, ingress) {
+                    Parsed::FlowV4(flow) => v4.add(tables, at, flow),
+                    Parsed::FlowV6(flow) => v6.add(tables, at, flow),
+                    other => *verdict = own.other(scene, other, packet),
+                },
             }
         }
         decide(v4, own, scene, packets, verdicts);
@@ -442,18 +464,22 @@ fn decide<const W: usize, P: Packet>(
     FlowKey<W>: Family<W>,
 {
     batch.probe(scene.tables);
-    for item in &batch.0 {
+    for item in batch.items.iter().take(batch.len) {
         let at = usize::from(item.at);
         if let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) {
             *verdict = own.flow(scene, item, packet);
         }
     }
-    batch.0.clear();
+    batch.len = 0;
 }
 
-/// Takes a priority tag off and parses what it tagged (802.1Q, 6.9.1: VLAN 0 is no VLAN).
+/// A frame that the straight path left over; a priority tag is taken off (802.1Q, 6.9.1: VLAN 0 is no VLAN).
 #[cold]
-fn untag<P: Packet>(packet: &mut P, ingress: &PortView) -> Parsed {
+fn look_closer<P: Packet>(packet: &mut P, ingress: &PortView) -> Parsed {
+    let parsed = frame::classify(packet.head(), packet.total_len(), ingress.mac);
+    if parsed != Parsed::PriorityTagged {
+        return parsed;
+    }
     let Some(macs) = packet.head().first_chunk::<12>().copied() else {
         return Parsed::Unfit(Reason::Runt);
     };

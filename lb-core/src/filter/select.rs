@@ -33,7 +33,7 @@ impl Live for LiveCounts {
 
 impl<P: Packet> Own<P> {
     /// Stage three for one TCP or UDP packet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flow<const W: usize>(
         &mut self,
         scene: Scene<'_>,

@@ -46,8 +46,16 @@ pub struct Now {
 pub struct Link {
     /// Port of the link.
     pub port: PortId,
-    /// The neighbor's address on it.
-    pub mac: MacAddr,
+    /// The neighbor's address on it, as a number of 48 bits.
+    pub number: u64,
+}
+
+impl Link {
+    /// The neighbor's address on the link.
+    #[must_use]
+    pub const fn mac(self) -> MacAddr {
+        MacAddr::from_u64(self.number)
+    }
 }
 
 /// What became of a neighbor's statement about itself.
@@ -141,7 +149,7 @@ impl NeighborTable {
         let link = self.row(id)?.link.load(Ordering::Acquire);
         (link & USABLE != 0).then(|| Link {
             port: PortId((link >> 48 & 0x7fff) as u16),
-            mac: MacAddr::from_u64(link & 0xffff_ffff_ffff),
+            number: link & 0xffff_ffff_ffff,
         })
     }
 
@@ -344,7 +352,7 @@ impl NeighborTable {
             id,
             address,
             port: PortId((name & 0xffff) as u16),
-            mac: self.link(id).map(|link| link.mac),
+            mac: self.link(id).map(Link::mac),
             is_static: flags & STATIC != 0,
             is_pinned: flags & PINNED != 0,
             confirmed: row.confirmed.load(Ordering::Relaxed),
@@ -470,7 +478,7 @@ mod tests {
             table.link(id),
             Some(Link {
                 port: PORT,
-                mac: mac(1)
+                number: mac(1).to_u64()
             })
         );
     }
@@ -501,7 +509,7 @@ mod tests {
             table.learn(address(1), PORT, mac(8), true, at(2)),
             Learned::Static
         );
-        assert_eq!(table.link(id).unwrap().mac, mac(7));
+        assert_eq!(table.link(id).unwrap().mac(), mac(7));
         table.maintain(0, 64, at(500), |_| {
             panic!("asked for a configured neighbor")
         });
@@ -517,7 +525,7 @@ mod tests {
             table.learn(address(1), PORT, mac(2), false, at(5)),
             Learned::Updated
         );
-        assert_eq!(table.link(id).unwrap().mac, mac(2));
+        assert_eq!(table.link(id).unwrap().mac(), mac(2));
     }
 
     #[test]

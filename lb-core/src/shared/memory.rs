@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::plain::Plain;
@@ -89,7 +90,8 @@ impl Memory {
             return None;
         }
         let base = self.block.base.wrapping_add(offset).cast::<T>();
-        base.is_aligned().then(|| Slice::new(base, count, self.clone()))
+        let base = NonNull::new(base).filter(|base| base.is_aligned())?;
+        Some(Slice::new(base, count, self.clone()))
     }
 }
 
@@ -111,7 +113,7 @@ impl Drop for HeapBlock {
 /// Typed values in a block of [`Memory`]; keeps the block alive. Reads as `&[T]`.
 pub struct Slice<T> {
     #[cfg(not(loom))]
-    base: *const T,
+    base: NonNull<T>,
     #[cfg(not(loom))]
     len: usize,
     #[cfg(loom)]
@@ -121,13 +123,13 @@ pub struct Slice<T> {
 
 impl<T: Plain> Slice<T> {
     #[cfg(not(loom))]
-    fn new(base: *mut T, len: usize, memory: Memory) -> Self {
+    fn new(base: NonNull<T>, len: usize, memory: Memory) -> Self {
         Self { base, len, memory }
     }
 
     // Loom's atomics live in its own books, not in octets: every slice is made of fresh values.
     #[cfg(loom)]
-    fn new(_base: *mut T, len: usize, memory: Memory) -> Self {
+    fn new(_base: NonNull<T>, len: usize, memory: Memory) -> Self {
         Self { items: (0..len).map(|_| T::default()).collect(), memory }
     }
 }
@@ -140,7 +142,7 @@ impl<T> Deref for Slice<T> {
     fn deref(&self) -> &[T] {
         // SAFETY: `Memory::slice` checked bounds and alignment, the block lives as long as
         // `self.memory`, and `T: Plain` makes any contents valid and shared writes atomic.
-        unsafe { std::slice::from_raw_parts(self.base, self.len) }
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod counters;
 pub mod double_buffer;
 pub mod epoch;
+pub(crate) mod halves;
 pub mod memory;
 pub mod plain;
 pub mod prefetch;

@@ -21,7 +21,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
-mod octets;
+pub(crate) mod octets;
 pub mod options;
 pub mod ports;
 pub mod protocol;

@@ -7,57 +7,57 @@
 //! assertion in front of them has already failed the build.
 
 /// Loads and stores at constant offsets.
-pub(super) trait Octets {
+pub(crate) trait Octets {
     /// The `LEN` octets from offset `AT`.
     fn array_at<const AT: usize, const LEN: usize>(&self) -> [u8; LEN];
 
     /// Overwrites the `LEN` octets from offset `AT`.
     fn put_array<const AT: usize, const LEN: usize>(&mut self, octets: [u8; LEN]);
 
-    #[inline]
+    #[inline(always)]
     fn u8_at<const AT: usize>(&self) -> u8 {
         let [octet] = self.array_at::<AT, 1>();
         octet
     }
 
-    #[inline]
+    #[inline(always)]
     fn u16_at<const AT: usize>(&self) -> u16 {
         u16::from_be_bytes(self.array_at::<AT, 2>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn u32_at<const AT: usize>(&self) -> u32 {
         u32::from_be_bytes(self.array_at::<AT, 4>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn u128_at<const AT: usize>(&self) -> u128 {
         u128::from_be_bytes(self.array_at::<AT, 16>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_u8<const AT: usize>(&mut self, value: u8) {
         self.put_array::<AT, 1>([value]);
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_u16<const AT: usize>(&mut self, value: u16) {
         self.put_array::<AT, 2>(value.to_be_bytes());
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_u32<const AT: usize>(&mut self, value: u32) {
         self.put_array::<AT, 4>(value.to_be_bytes());
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_u128<const AT: usize>(&mut self, value: u128) {
         self.put_array::<AT, 16>(value.to_be_bytes());
     }
 }
 
 impl<const N: usize> Octets for [u8; N] {
-    #[inline]
+    #[inline(always)]
     fn array_at<const AT: usize, const LEN: usize>(&self) -> [u8; LEN] {
         const { assert!(AT + LEN <= N, "field beyond its header") };
         match self.get(AT..).and_then(<[u8]>::first_chunk) {
@@ -66,7 +66,7 @@ impl<const N: usize> Octets for [u8; N] {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_array<const AT: usize, const LEN: usize>(&mut self, octets: [u8; LEN]) {
         const { assert!(AT + LEN <= N, "field beyond its header") };
         if let Some(slot) = self.get_mut(AT..).and_then(<[u8]>::first_chunk_mut) {

@@ -13,7 +13,7 @@ use super::super::lookup::Lookup;
 use super::super::registry::{BackendIdentity, Registry, ServiceIdentity, SlotsExhausted};
 use super::super::{Config, Interface, Service};
 use super::{ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, ServiceView, address_key};
-use crate::flow::{HashSeed, address_words};
+use crate::flow::{HashSeed, address_words, service_word};
 use crate::id::{BackendSlot, NeighborId, PortId};
 use crate::route::neighbor::{NeighborTable, Now};
 use crate::route::{NextHop, RouteTable};
@@ -227,7 +227,7 @@ impl Distribution {
         }
         for (at, service) in (0u32..).zip(&self.services) {
             let [high, low] = address_words(service.address);
-            let ports = u64::from(service.port) << 16 | service.protocol as u64;
+            let ports = service_word(service.port, service.protocol);
             services.push(([high, low, ports], at));
             addresses.push((address_key([high, low], IS_VIP), at));
             let slot = service.slot.0 as usize;

@@ -25,8 +25,12 @@ impl<P: Packet> Own<P> {
     #[cold]
     pub(in super::super) fn arp(&mut self, scene: Scene<'_>, packet: &mut P) -> Verdict {
         let octets = packet.head().get(ETHERNET..).unwrap_or_default();
-        let Ok(message) = arp::Message::parse(octets) else {
-            return Verdict::Drop(Reason::ArpMalformed);
+        let message = match arp::Message::parse(octets) {
+            Ok(message) => message,
+            Err(arp::Malformed::Truncated) if packet.total_len() >= ETHERNET + arp::LEN => {
+                return Verdict::Drop(Reason::HeaderSplit);
+            }
+            Err(_) => return Verdict::Drop(Reason::ArpMalformed),
         };
         let is_ours = is_ours(scene, IpAddr::V4(message.target_ip));
         match message.operation {
@@ -81,17 +85,23 @@ impl<P: Packet> Own<P> {
         packet: &mut P,
     ) -> Verdict {
         let Some(message) = read(packet.head(), ip) else {
-            return Verdict::Drop(Reason::NdInvalid);
+            return Verdict::Drop(Reason::HeaderSplit);
         };
         match message {
             Err(ndp::Malformed::OtherType) => Verdict::Drop(Reason::IcmpUnanswered),
             Err(_) => Verdict::Drop(Reason::NdInvalid),
             Ok(Message::Advertisement(said)) => {
-                let Some(mac) = said.target_mac else {
+                let target = IpAddr::V6(said.target);
+                // Asked alone, a neighbor may leave its MAC address out (RFC 4861, 7.2.4): it has not moved.
+                let confirmed = || {
+                    said.is_solicited
+                        .then(|| known_mac(scene, target))
+                        .flatten()
+                };
+                let Some(mac) = said.target_mac.or_else(confirmed) else {
                     return Verdict::Drop(Reason::NeighborUnasked);
                 };
-                let learned = learn(scene, IpAddr::V6(said.target), mac, said.is_solicited);
-                Verdict::Drop(reason_of(learned))
+                Verdict::Drop(reason_of(learn(scene, target, mac, said.is_solicited)))
             }
             Ok(Message::Solicitation(asked)) => {
                 if let Some(mac) = asked.source_mac {
@@ -142,6 +152,13 @@ fn learn(scene: Scene<'_>, address: IpAddr, mac: MacAddr, answers_us: bool) -> L
         .tables
         .neighbors
         .learn(address, scene.ingress.id, mac, answers_us, scene.now)
+}
+
+/// The MAC address under which a neighbor on this link is known already.
+fn known_mac(scene: Scene<'_>, address: IpAddr) -> Option<MacAddr> {
+    let neighbors = &scene.tables.neighbors;
+    let link = neighbors.link(neighbors.find(address, scene.ingress.id)?)?;
+    Some(link.mac())
 }
 
 const fn reason_of(learned: Learned) -> Reason {
