@@ -58,10 +58,6 @@ impl Lookup {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the upper half of a well-mixed word"
-)]
 fn home(key: LookupKey) -> usize {
     let [a, b, c] = key;
     let mixed = (a ^ b.rotate_left(29) ^ c.rotate_left(17)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -114,22 +114,22 @@ fn look_v4(packet: &[u8], len: usize, is_link_group: bool) -> Result<Parsed, Rea
         is_cut: packet.len() < len,
     };
     let l4 = position(ETHERNET + offset)?;
-    if !header.is_fragment() {
-        if let Some(flow) = upper.transport()? {
-            let key = KeyV4::v4(
-                header.src(),
-                header.dst(),
-                flow.src_port,
-                flow.dst_port,
-                upper.protocol.0,
-            );
-            return Ok(Parsed::FlowV4(Flow {
-                key,
-                l4,
-                protocol: upper.protocol.0,
-                flags: flow.flags,
-            }));
-        }
+    if !header.is_fragment()
+        && let Some(flow) = upper.transport()?
+    {
+        let key = KeyV4::v4(
+            header.src(),
+            header.dst(),
+            flow.src_port,
+            flow.dst_port,
+            upper.protocol.0,
+        );
+        return Ok(Parsed::FlowV4(Flow {
+            key,
+            l4,
+            protocol: upper.protocol.0,
+            flags: flow.flags,
+        }));
     }
     Ok(Parsed::Ip(Ip {
         src: IpAddr::V4(header.src_addr()),
@@ -170,25 +170,26 @@ fn look_v6(packet: &[u8], len: usize, is_link_group: bool) -> Result<Parsed, Rea
     let is_fragment = walked
         .fragment
         .is_some_and(|fragment| !fragment.is_atomic());
-    if !is_fragment && walked.segments_left == 0 {
-        if let Some(flow) = upper.transport()? {
-            if upper.protocol == IpProtocol::UDP && flow.checksum == 0 {
-                return Err(Reason::UdpNoChecksum);
-            }
-            let key = KeyV6::v6(
-                header.src(),
-                header.dst(),
-                flow.src_port,
-                flow.dst_port,
-                upper.protocol.0,
-            );
-            return Ok(Parsed::FlowV6(Flow {
-                key,
-                l4,
-                protocol: upper.protocol.0,
-                flags: flow.flags,
-            }));
+    if !is_fragment
+        && walked.segments_left == 0
+        && let Some(flow) = upper.transport()?
+    {
+        if upper.protocol == IpProtocol::UDP && flow.checksum == 0 {
+            return Err(Reason::UdpNoChecksum);
         }
+        let key = KeyV6::v6(
+            header.src(),
+            header.dst(),
+            flow.src_port,
+            flow.dst_port,
+            upper.protocol.0,
+        );
+        return Ok(Parsed::FlowV6(Flow {
+            key,
+            l4,
+            protocol: upper.protocol.0,
+            flags: flow.flags,
+        }));
     }
     Ok(Parsed::Ip(Ip {
         src: IpAddr::V6(header.src_addr()),

@@ -147,7 +147,7 @@ impl NeighborTable {
     #[must_use]
     pub fn link(&self, id: NeighborId) -> Option<Link> {
         let link = self.row(id)?.link.load(Ordering::Acquire);
-        (link & USABLE != 0).then(|| Link {
+        (link & USABLE != 0).then_some(Link {
             port: PortId((link >> 48 & 0x7fff) as u16),
             number: link & 0xffff_ffff_ffff,
         })
@@ -238,10 +238,10 @@ impl NeighborTable {
     /// Notes that packets go to this neighbor; writes at most once a tick.
     #[inline]
     pub fn note_use(&self, id: NeighborId, tick: u32) {
-        if let Some(row) = self.row(id) {
-            if row.used.load(Ordering::Relaxed) != tick {
-                row.used.store(tick, Ordering::Relaxed);
-            }
+        if let Some(row) = self.row(id)
+            && row.used.load(Ordering::Relaxed) != tick
+        {
+            row.used.store(tick, Ordering::Relaxed);
         }
     }
 
@@ -420,23 +420,17 @@ impl Row {
     }
 }
 
+/// What a row is known by: family and port, and the address in two words.
 fn words(address: IpAddr, port: PortId) -> (u64, u64, u64) {
-    match address {
-        IpAddr::V4(v4) => (
-            READY | 4 << 16 | u64::from(port.0),
-            0,
-            u64::from(u32::from(v4)),
-        ),
+    let (family, [high, low]) = match address {
+        IpAddr::V4(v4) => (4, [0, u64::from(u32::from(v4))]),
         IpAddr::V6(v6) => {
-            let bits = u128::from(v6);
-            let low = bits & u128::from(u64::MAX);
-            (
-                READY | 6 << 16 | u64::from(port.0),
-                (bits >> 64) as u64,
-                low as u64,
-            )
+            let [a, b, c, d, e, f, g, h] = v6.segments().map(u64::from);
+            let half = |w, x, y, z| w << 48 | x << 32 | y << 16 | z;
+            (6, [half(a, b, c, d), half(e, f, g, h)])
         }
-    }
+    };
+    (READY | family << 16 | u64::from(port.0), high, low)
 }
 
 fn link_word(port: PortId, mac: MacAddr) -> u64 {
