@@ -14,4 +14,5 @@ pub mod placement;
 pub mod program;
 pub mod report;
 pub mod state;
+pub mod watch;
 pub mod workers;

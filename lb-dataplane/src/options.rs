@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::placement::RxOption;
 
@@ -19,7 +19,7 @@ use crate::placement::RxOption;
 )]
 pub struct Options {
     /// Ports to drive, by DPDK's numbers, such as 0,1,2 [default: all]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = port_number)]
     pub ports: Option<Vec<u16>>,
     /// Desired state, a JSON document (docs/configuration.md); without it no service exists
     #[arg(long, value_name = "FILE")]
@@ -47,10 +47,10 @@ pub struct Options {
     #[arg(long)]
     pub fresh: bool,
     /// Stop after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub run_for: Option<f64>,
     /// Stop when no packet came for this many milliseconds
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true)]
     pub exit_when_idle: Option<u64>,
     /// At exit, write all counters to this file as JSON (docs/counters.md)
     #[arg(long, value_name = "FILE")]
@@ -83,45 +83,94 @@ impl CommandLine {
             .unwrap_or_else(|| "lb-dataplane".to_owned());
         let mut halves = words.splitn(2, |word| word == "--");
         let eal = halves.next().unwrap_or_default().to_vec();
-        let asks_about_us = eal
+        let question = eal
             .iter()
-            .any(|word| matches!(word.as_str(), "--help" | "-h" | "--version" | "-V"));
-        let ours: Vec<String> = match halves.next() {
-            Some(ours) => ours.to_vec(),
-            None if asks_about_us => eal.get(1..).unwrap_or_default().to_vec(),
-            None => Vec::new(),
+            .find(|word| matches!(word.as_str(), "--help" | "-h" | "--version" | "-V"));
+        let ours = match (halves.next(), question) {
+            (Some(ours), _) => ours.to_vec(),
+            (None, Some(question)) => vec![question.clone()],
+            (None, None) => Vec::new(),
         };
         let options = Options::try_parse_from(std::iter::once(name).chain(ours))?;
+        refuse_misplaced(&eal)?;
         options.refuse_what_is_not_built()?;
         Ok(Self { eal, options })
     }
 }
 
+/// One sentence out of what clap says in a paragraph or two.
+#[must_use]
+pub fn sentence(refused: &clap::Error) -> String {
+    let told = refused.to_string();
+    let lines = told.lines().map(str::trim);
+    let said: Vec<_> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .map(|line| line.strip_prefix("tip: ").unwrap_or(line))
+        .collect();
+    said.join("; ")
+}
+
+fn refuse(sentence: impl std::fmt::Display) -> clap::Error {
+    clap::Error::raw(
+        clap::error::ErrorKind::InvalidValue,
+        format!("{sentence}\n"),
+    )
+}
+
+/// An option of ours in front of `--` would only make the EAL print its own list of options.
+fn refuse_misplaced(eal: &[String]) -> Result<(), clap::Error> {
+    let command = Options::command();
+    let is_ours = |word: &&String| {
+        let name = word
+            .strip_prefix("--")
+            .map(|name| name.split('=').next().unwrap_or(name));
+        command
+            .get_arguments()
+            .any(|argument| argument.get_long().is_some() && argument.get_long() == name)
+    };
+    match eal.iter().find(is_ours) {
+        Some(word) => Err(refuse(format!(
+            "{word} is not for the EAL; put -- in front of the program's own options, \
+             as in lb-dataplane -l 0-7 -- --ports 0,1,2"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn port_number(text: &str) -> Result<u16, &'static str> {
+    let expected = "expected port numbers with commas between them, such as 0,1,2";
+    text.trim().parse().map_err(|_| expected)
+}
+
+fn seconds(text: &str) -> Result<f64, &'static str> {
+    let seconds = text.parse().ok();
+    seconds
+        .filter(|seconds| (0.0..=1e9).contains(seconds))
+        .ok_or("expected seconds, from 0 to 1000000000, such as 2.5")
+}
+
+fn milliseconds(text: &str) -> Result<u64, &'static str> {
+    let milliseconds = text.parse().ok();
+    milliseconds
+        .filter(|milliseconds| *milliseconds <= 1_000_000_000_000)
+        .ok_or("expected whole milliseconds, from 0 to 1000000000000")
+}
+
 impl Options {
     fn refuse_what_is_not_built(&self) -> Result<(), clap::Error> {
-        let refuse = |sentence: String| {
-            Err(clap::Error::raw(
-                clap::error::ErrorKind::InvalidValue,
-                format!("{sentence}\n"),
-            ))
-        };
         if !matches!(self.exception.as_str(), "auto" | "none") {
-            return refuse(format!(
+            return Err(refuse(format!(
                 "--exception {}: the exception path is not built yet; leave the option out or say none",
                 self.exception
-            ));
+            )));
         }
         if self.control != CONTROL {
-            return refuse(format!(
+            return Err(refuse(format!(
                 "--control {}: the API is not built yet; leave the option out",
                 self.control
-            ));
-        }
-        if self
-            .run_for
-            .is_some_and(|seconds| !(seconds >= 0.0 && seconds <= 1e9))
-        {
-            return refuse("--run-for: expected seconds, from 0 to 1000000000".to_owned());
+            )));
         }
         Ok(())
     }
@@ -163,7 +212,6 @@ mod tests {
                 .to_string()
                 .contains("not built yet")
         );
-        assert!(read("lb-dataplane -- --run-for -1").is_err());
         assert!(read("lb-dataplane -- --exception none").is_ok());
     }
 
@@ -175,5 +223,43 @@ mod tests {
                 .to_string()
                 .contains("--ports")
         );
+    }
+
+    #[test]
+    fn help_is_given_whatever_else_is_asked() {
+        let asked = read("lb-dataplane -l 0-7 --ports 0 --help").unwrap_err();
+        assert_eq!(asked.kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn an_option_of_ours_in_front_of_the_double_dash_is_named() {
+        for line in [
+            "lb-dataplane -l 0,1 --config=lb.json",
+            "lb-dataplane -l 0,1 --config lb.json -- --ports 0",
+        ] {
+            let told = sentence(&read(line).unwrap_err());
+            assert!(told.starts_with("--config"), "{told}");
+            assert!(told.contains("put -- in front"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_one_sentence() {
+        for (line, wanted) in [
+            ("lb-dataplane -- --prots 0", "'--ports'"),
+            ("lb-dataplane -- --ports 0,x", "such as 0,1,2"),
+            ("lb-dataplane -- --ports", "--ports <LIST>"),
+            ("lb-dataplane -- --run-for -1", "from 0 to 1000000000"),
+            ("lb-dataplane -- --run-for nan", "from 0 to 1000000000"),
+            ("lb-dataplane -- --exit-when-idle -1", "whole milliseconds"),
+            ("lb-dataplane -- --mbufs 10", "64..=268435456"),
+            ("lb-dataplane -- --connections 0", "1..=67108864"),
+            ("lb-dataplane -- --exception tap", "not built yet"),
+        ] {
+            let told = sentence(&read(line).unwrap_err());
+            assert!(told.contains(wanted), "{line}: {told}");
+            assert_eq!(told.lines().count(), 1, "{line}: {told}");
+            assert!(!told.starts_with("error"), "{line}: {told}");
+        }
     }
 }

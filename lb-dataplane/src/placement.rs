@@ -68,7 +68,10 @@ impl Plan {
     #[must_use]
     pub fn rx_queues(&self, port: PortId) -> u16 {
         let of_port = self.polls.iter().filter(|poll| poll.port == port);
-        of_port.map(|poll| poll.queue.0 + 1).max().unwrap_or(0)
+        of_port
+            .map(|poll| poll.queue.0.saturating_add(1))
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -123,8 +126,8 @@ pub enum Misplaced {
         port: PortId,
         /// Its driver.
         driver: String,
-        /// Queues named.
-        wanted: u16,
+        /// Queues, from 0 to the highest named.
+        wanted: u32,
         /// Queues that the device has.
         most: u16,
     },
@@ -145,7 +148,7 @@ pub enum Misplaced {
 }
 
 /// Drivers whose receive queues are separate sources: all of them must be polled, whatever spreads flows.
-const SEPARATE_QUEUES: [&str; 4] = ["net_pcap", "net_ring", "net_af_packet", "net_memif"];
+const SEPARATE_QUEUES: [&str; 3] = ["net_pcap", "net_ring", "net_af_packet"];
 
 /// Deals the queues of all ports out over the worker lcores.
 ///
@@ -260,6 +263,16 @@ pub fn check(
         let named = queues
             .get(&port.id)
             .ok_or(Misplaced::PortLeftOut(port.id))?;
+        let driver = port.driver.clone();
+        let wanted = named.iter().map(|queue| u32::from(queue.0) + 1).max();
+        if let Some(wanted) = wanted.filter(|&wanted| wanted > port.max_rx_queues.into()) {
+            return Err(Misplaced::TooManyQueues {
+                port: port.id,
+                driver,
+                wanted,
+                most: port.max_rx_queues,
+            });
+        }
         let wanted = plan.rx_queues(port.id);
         if let Some(missing) = (0..wanted)
             .map(QueueId)
@@ -269,15 +282,6 @@ pub fn check(
                 port: port.id,
                 last: QueueId(wanted - 1),
                 missing,
-            });
-        }
-        let driver = port.driver.clone();
-        if wanted > port.max_rx_queues {
-            return Err(Misplaced::TooManyQueues {
-                port: port.id,
-                driver,
-                wanted,
-                most: port.max_rx_queues,
             });
         }
         if lcores > usize::from(port.max_tx_queues) {
@@ -419,6 +423,12 @@ mod tests {
     }
 
     #[test]
+    fn a_memif_port_offers_its_peer_one_queue_of_the_256_that_it_could_have() {
+        let plan = deal(&[port(0, "net_memif", 256, 256, false)], &lcores(1..=2)).unwrap();
+        assert_eq!(plan.rx_queues(PortId(0)), 1);
+    }
+
+    #[test]
     fn no_worker_lcore_is_refused_with_the_cure() {
         let refused = deal(&[port(0, "net_null", 1, 1, true)], &[]).unwrap_err();
         assert!(refused.to_string().contains("-l 0,1"));
@@ -448,6 +458,10 @@ mod tests {
             }
         ));
         assert!(matches!(refused("(0,0,1),(0,0,2)"), Misplaced::Twice(..)));
+        assert!(matches!(
+            refused("(0,65535,1)"),
+            Misplaced::TooManyQueues { wanted: 65536, .. }
+        ));
         assert!(matches!(refused("(0,0,9)"), Misplaced::UnknownLcore { .. }));
         assert!(matches!(refused("(7,0,1)"), Misplaced::UnknownPort { .. }));
         assert!(matches!(

@@ -5,28 +5,29 @@
 //! Easy to get wrong: the order of the end. Lcores first, then ports, whose drivers still hold mbufs, then
 //! the count of the pools, which must be full again.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use lb_control::publisher::Publisher;
 use lb_core::config::{self, Config, Distribution, PortsPresent};
-use lb_core::filter::{LcoreCounters, Tables};
+use lb_core::filter::Tables;
 use lb_core::id::PortId;
 use lb_core::shared::double_buffer;
 use lb_core::wire::MacAddr;
 
 use crate::dpdk::eal::{Eal, InitError};
-use crate::dpdk::lcore::{self, LcoreId};
 use crate::dpdk::port::{self, Info, Port};
-use crate::engine::EngineCounters;
 use crate::memory::{MakeError, SharedTables};
 use crate::options::{CommandLine, Options};
 use crate::placement::{self, Misplaced, Plan, PortFacts};
 use crate::report::{Figures, LcoreFigures, Report};
-use crate::workers::{self, Crew};
+use crate::watch::wait;
+use crate::workers::{self, Crew, Worker};
 
 /// How a run can go wrong.
 #[derive(Debug)]
@@ -58,18 +59,6 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// A worker lcore at work, as the control side sees it.
-pub struct Worker {
-    /// Which lcore.
-    pub lcore: LcoreId,
-    /// Its queues, as `port:queue`.
-    pub queues: Vec<String>,
-    /// The filter's counters.
-    pub filter: Arc<LcoreCounters>,
-    /// The engine's counters.
-    pub engine: Arc<EngineCounters>,
-}
-
 /// Runs the switch until it is told to stop.
 ///
 /// # Errors
@@ -81,9 +70,10 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
         .as_deref()
         .map(read_configuration)
         .transpose()?;
+    let stop = stop_on_signals()?;
     let wants_huge = !line.eal.iter().any(|word| word == "--no-huge");
     let (eal, _) = Eal::init(line.eal).map_err(|error| match error {
-        InitError::Arguments | InitError::Stray(_) | InitError::Nul(_) => {
+        InitError::Arguments | InitError::Stray(_) | InitError::Nul(_) | InitError::Device => {
             Failure::Refused(error.to_string())
         }
         other => Failure::Failed(other.into()),
@@ -93,7 +83,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
             "device {device:?} could not be set up; the EAL's lines above say why"
         )));
     }
-    let outcome = run_with(&eal, &options, text, wants_huge);
+    let outcome = run_with(&eal, &options, text, wants_huge, &stop);
     // The pools are counted even when the run failed; the first failure is the one to tell.
     let closed = eal.close().map_err(Failure::from);
     outcome.and(closed)
@@ -104,6 +94,7 @@ fn run_with(
     options: &Options,
     text: Option<(String, String)>,
     wants_huge: bool,
+    stop: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let infos = choose_ports(eal, options)?;
     let present: PortsPresent = infos.iter().map(|info| info.id).collect();
@@ -136,18 +127,17 @@ fn run_with(
         .map_err(|error| Failure::Refused(error.to_string()))?;
     let crew = Crew::gather(eal, options, &infos, &plan, &shared, readers)?;
     publisher.publish(first).context("the first distribution")?;
-    announce(&infos, &plan, &shared);
+    // The last thing that can be refused; a report that cannot be written would be missed at the end only.
+    let report_file = options.report.as_deref().map(open_report).transpose()?;
+    announce(&infos, &plan, &shared, &mut io::stdout().lock());
 
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signal handlers")?;
-    }
     for port in &crew.ports {
         port.start()?;
+        hear_multicast(port);
     }
     let began = Instant::now();
-    let (ports, workers, handles) = crew.launch(eal, &stop)?;
-    wait(options, &shared, &workers, &handles, &stop, began);
+    let (ports, workers, handles) = crew.launch(eal, stop)?;
+    wait(options, &shared, &workers, &handles, stop, began);
     stop.store(true, Ordering::Relaxed);
     let mut failed = None;
     for handle in handles {
@@ -163,9 +153,9 @@ fn run_with(
         publisher.current(),
         &shared.tables,
     )?;
-    if let Some(file) = &options.report {
+    if let Some(mut file) = report_file {
         let json = serde_json::to_string_pretty(&report)?;
-        std::fs::write(file, json + "\n").with_context(|| format!("report {}", file.display()))?;
+        writeln!(file, "{json}").context("--report: writing fails")?;
     }
     if let Some(panicked) = failed {
         return Err(Failure::Failed(panicked.into()));
@@ -177,6 +167,35 @@ fn run_with(
         )));
     }
     Ok(())
+}
+
+/// A flag that SIGINT and SIGTERM set, from now on: a start that is interrupted ends as cleanly as a run.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signal handlers")?;
+    }
+    Ok(stop)
+}
+
+/// The file that the report goes to, empty: an earlier run's report must not pass for this one's.
+fn open_report(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| {
+        Failure::Refused(format!(
+            "--report {}: cannot be written: {error}",
+            path.display()
+        ))
+    })
+}
+
+/// Neighbor solicitations come to multicast MAC addresses (RFC 4861, 4.3), which devices filter.
+fn hear_multicast(port: &Port) {
+    if let Err(error) = port.set_all_multicast(true) {
+        let _ = writeln!(
+            io::stderr(),
+            "lb-dataplane: warning: {error}; IPv6 hosts may not find this port"
+        );
+    }
 }
 
 /// The document and the name to call it by.
@@ -253,76 +272,38 @@ fn plan(eal: &Eal, options: &Options, infos: &[Info]) -> Result<Plan, Failure> {
     Ok(plan.map_err(Refusal::from)?)
 }
 
-/// One line per lcore and port at the start: who polls what.
-fn announce(infos: &[Info], plan: &Plan, shared: &SharedTables) {
-    for remark in &shared.remarks {
-        println!("{remark}");
-    }
-    for info in infos {
+/// One line per lcore and port at the start: who polls what. Who closed the other end of `out` misses
+/// the lines, not the switch.
+fn announce(infos: &[Info], plan: &Plan, shared: &SharedTables, out: &mut impl Write) {
+    let ports = infos.iter().map(|info| {
         let mac = MacAddr(info.mac);
-        println!(
-            "port {}: {} ({}), MAC {mac}, {} receive queue(s)",
-            info.id,
-            info.device,
-            info.driver,
-            plan.rx_queues(info.id)
-        );
-    }
-    for lcore in plan.lcores() {
+        let queues = plan.rx_queues(info.id);
+        format!(
+            "port {}: {} ({}), MAC {mac}, {queues} receive queue(s)",
+            info.id, info.device, info.driver,
+        )
+    });
+    let polling = plan.lcores().into_iter().map(|lcore| {
         let queues = workers::queues_of(plan, lcore)
             .into_iter()
             .map(|poll| format!("port {} queue {}", poll.port, poll.queue));
-        println!(
-            "lcore {lcore} polls {}",
-            queues.collect::<Vec<_>>().join(", ")
-        );
-    }
-    for lcore in &plan.asleep {
-        println!("lcore {lcore} has no queue and sleeps");
-    }
-    if let Some(remark) = &plan.remark {
-        println!("{remark}");
-    }
-    println!(
-        "no exception path: packets to the box's own addresses are dropped, except ARP, ND and echo"
-    );
-}
-
-/// Waits for a signal, the end of the time, or the end of the packets.
-fn wait(
-    options: &Options,
-    shared: &SharedTables,
-    workers: &[Worker],
-    handles: &[lcore::Handle<()>],
-    stop: &AtomicBool,
-    began: Instant,
-) {
-    const STEP: Duration = Duration::from_millis(5);
-    let limit = options.run_for.map(Duration::from_secs_f64);
-    let patience = options.exit_when_idle.map(Duration::from_millis);
-    let mut seen = (0, Instant::now());
-    let mut noted = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(STEP);
-        if noted.elapsed() >= Duration::from_secs(1) {
-            noted = Instant::now();
-            shared.note_time();
-        }
-        let received: u64 = workers
-            .iter()
-            .map(|worker| worker.filter.received.value())
-            .sum();
-        let is_busy = workers.iter().any(|worker| worker.filter.held.value() != 0);
-        if received != seen.0 || is_busy {
-            seen = (received, Instant::now());
-        }
-        let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
-        let is_idle = patience.is_some_and(|patience| seen.1.elapsed() >= patience);
-        // A lcore that ended by itself has panicked: `join` will say so.
-        if is_over || is_idle || handles.iter().any(lcore::Handle::is_finished) {
-            return;
-        }
-    }
+        let queues = queues.collect::<Vec<_>>().join(", ");
+        format!("lcore {lcore} polls {queues}")
+    });
+    let asleep = plan
+        .asleep
+        .iter()
+        .map(|lcore| format!("lcore {lcore} has no queue and sleeps"));
+    let exception = "no exception path: packets to the box's own addresses are dropped, except ARP, ND and echo";
+    let remarks = shared.remarks.iter().cloned();
+    let lines: Vec<_> = remarks
+        .chain(ports)
+        .chain(polling)
+        .chain(asleep)
+        .chain(plan.remark.clone())
+        .chain([exception.to_owned()])
+        .collect();
+    let _ = writeln!(out, "{}", lines.join("\n"));
 }
 
 fn report(

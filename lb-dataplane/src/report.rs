@@ -74,6 +74,7 @@ struct LcoreReport {
     received_bytes: u64,
     turns: u64,
     idle_turns: u64,
+    no_mbuf: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -187,6 +188,7 @@ fn lcore_report(lcore: &LcoreFigures<'_>) -> LcoreReport {
         received_bytes: lcore.engine.octets.value(),
         turns: lcore.engine.turns.value(),
         idle_turns: lcore.engine.idle_turns.value(),
+        no_mbuf: lcore.engine.no_mbuf.value(),
     }
 }
 

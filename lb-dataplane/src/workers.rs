@@ -5,9 +5,9 @@
 //! Easy to get wrong: a lcore owns its queues; when the engine ends on its lcore, the queues end with it,
 //! and only then can the ports be closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lb_core::config::Distribution;
 use lb_core::filter::{Filter, LcoreCounters};
@@ -17,14 +17,13 @@ use lb_core::shared::Reader;
 use crate::dpdk::eal::{Eal, SocketId};
 use crate::dpdk::lcore::{self, Handle, LaunchError, LcoreId};
 use crate::dpdk::mempool::{self, CreateError, Mempool};
-use crate::dpdk::port::{Info, OpenError, Port, Settings};
+use crate::dpdk::port::{Call, Info, OpenError, Port, Refused, Settings};
 use crate::dpdk::queue::{RxQueue, TxQueue};
 use crate::engine::{Engine, EngineCounters};
 use crate::memory::SharedTables;
 use crate::options::Options;
 use crate::outbox::{Outbox, Sent};
 use crate::placement::{Plan, Poll};
-use crate::program::Worker;
 
 /// Descriptors per queue that are asked for; drivers adjust.
 const DESCRIPTORS: u16 = 1024;
@@ -43,10 +42,33 @@ pub enum GatherError {
     Pool(#[from] CreateError),
     /// A port does not open.
     #[error(transparent)]
-    Port(#[from] OpenError),
+    Port(OpenError),
+    /// A receive queue that its driver does not set up, most often for want of mbufs.
+    #[error(
+        "{error}; its driver's lines above may say why; if it wants more than the pool's {mbufs} mbufs, ask for \
+         more (--mbufs)"
+    )]
+    RxQueue {
+        /// What the driver says.
+        error: OpenError,
+        /// Size of the pool.
+        mbufs: u32,
+    },
     /// The plan names more lcores than were prepared for: a bug of ours.
     #[error("lcore {0} has no place in the tables")]
     NoLane(LcoreId),
+}
+
+/// A worker lcore at work, as the control side sees it.
+pub struct Worker {
+    /// Which lcore.
+    pub lcore: LcoreId,
+    /// Its queues, as `port:queue`.
+    pub queues: Vec<String>,
+    /// The filter's counters.
+    pub filter: Arc<LcoreCounters>,
+    /// The engine's counters.
+    pub engine: Arc<EngineCounters>,
 }
 
 /// Everything that is ready to run.
@@ -101,7 +123,8 @@ impl Crew {
                 mtu: None,
                 mempool,
             };
-            let (port, rx_queues, tx_queues) = Port::open(eal, info.id, &settings)?;
+            let (port, rx_queues, tx_queues) = Port::open(eal, info.id, &settings)
+                .map_err(|error| refused(error, settings.mempool.capacity()))?;
             rx.extend(
                 rx_queues
                     .into_iter()
@@ -157,18 +180,34 @@ impl Crew {
     /// Sets every engine to work on its lcore.
     ///
     /// # Errors
-    /// A lcore that does not take work; `stop` is set so that those already launched end.
+    /// A lcore that does not take work; those already launched have ended then, and `stop` is set.
     pub fn launch(self, eal: &Eal, stop: &Arc<AtomicBool>) -> Result<Launched, LaunchError> {
         let mut workers = Vec::new();
-        let mut handles = Vec::new();
+        let mut handles: Vec<Handle<()>> = Vec::new();
         for (worker, engine) in self.engines {
             let told = Arc::clone(stop);
-            let handle = lcore::launch(eal, worker.lcore, move || engine.run(&told))
-                .inspect_err(|_| stop.store(true, std::sync::atomic::Ordering::Relaxed))?;
-            handles.push(handle);
+            match lcore::launch(eal, worker.lcore, move || engine.run(&told)) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => {
+                    stop.store(true, Ordering::Relaxed);
+                    // How they ended is of no interest any more.
+                    handles.into_iter().for_each(|handle| drop(handle.join()));
+                    return Err(error);
+                }
+            }
             workers.push(worker);
         }
         Ok((self.ports, workers, handles))
+    }
+}
+
+fn refused(error: OpenError, mbufs: u32) -> GatherError {
+    match &error {
+        OpenError::Refused(Refused {
+            call: Call::RxQueue(_),
+            ..
+        }) => GatherError::RxQueue { error, mbufs },
+        _ => GatherError::Port(error),
     }
 }
 
@@ -191,32 +230,36 @@ fn outboxes(tx: &mut [Vec<TxQueue>]) -> Vec<Option<Outbox>> {
     by_number
 }
 
-/// A pool on every NUMA node that a port is on.
+/// A pool on every NUMA node that a port is on. Ports that are on none, as virtual devices are, use the
+/// first of them, or one pool that lies anywhere.
 fn pools(
     eal: &Eal,
     options: &Options,
     infos: &[Info],
     plan: &Plan,
 ) -> Result<BTreeMap<Option<SocketId>, Mempool>, CreateError> {
-    let mut pools = BTreeMap::new();
     let count = options.mbufs.unwrap_or_else(|| mbufs(infos, plan));
-    for info in infos {
-        if pools.contains_key(&info.socket) {
-            continue;
-        }
-        let name = match info.socket {
-            Some(socket) => format!("mbufs_{}", socket.0),
+    // A cache may hold half as much again before it gives back, also the main lcore's, which fills it when
+    // ports are set up: all of them together must leave half of the pool to everybody.
+    let lcores = 1 + u32::try_from(plan.lcores().len()).unwrap_or(u32::MAX / 4);
+    let mut nodes: BTreeSet<_> = infos.iter().map(|info| info.socket).collect();
+    if nodes.len() > 1 {
+        nodes.remove(&None);
+    }
+    let pool = |socket: Option<SocketId>| {
+        let name = match socket {
+            Some(node) => format!("mbufs_{node}"),
             None => "mbufs".to_owned(),
         };
         let settings = mempool::Settings {
             count,
-            cache: CACHE.min(count / 2),
-            socket: info.socket,
+            cache: CACHE.min(count / (3 * lcores)),
+            socket,
             ..mempool::Settings::default()
         };
-        pools.insert(info.socket, Mempool::create(eal, &name, settings)?);
-    }
-    Ok(pools)
+        Ok((socket, Mempool::create(eal, &name, settings)?))
+    };
+    nodes.into_iter().map(pool).collect()
 }
 
 /// Mbufs that all queues, caches and lcores can hold at once; 2^n − 1, as pools like it.
