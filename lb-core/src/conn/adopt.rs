@@ -17,7 +17,7 @@ use crate::shared::sync::Ordering;
 use crate::shared::{Epochs, prefetch_read};
 
 /// Entries whose buckets travel at the same time.
-const BURST: usize = 32;
+const BURST: u32 = 32;
 
 /// What adoption found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl<const W: usize> ConnTable<W> {
         self.buckets.iter().for_each(Bucket::clear);
         self.control().free.0.store(0, Ordering::Relaxed);
         let mut end = 0;
-        for start in (0..used).step_by(BURST) {
-            let burst = start..used.min(start.saturating_add(BURST as u32));
+        for start in (0..used).step_by(BURST as usize) {
+            let burst = start..used.min(start.saturating_add(BURST));
             burst.clone().for_each(|cell| self.fetch_buckets(cell));
             for cell in burst {
                 if self.readmit(cell, &mut report) {
@@ -63,7 +63,10 @@ impl<const W: usize> ConnTable<W> {
                 }
             }
         }
-        self.control().watermark.0.store(u64::from(end), Ordering::Release);
+        self.control()
+            .watermark
+            .0
+            .store(u64::from(end), Ordering::Release);
         self.share_free_cells(end);
         report
     }
@@ -85,6 +88,8 @@ impl<const W: usize> ConnTable<W> {
         let life = conn.life();
         if life == Some(Life::Live) && self.place_anew(cell) {
             report.kept += 1;
+            // What it noted of the way back were numbers of a table that went with the other process.
+            conn.set_next_hop(0);
             self.live.add(conn.service(), conn.backend());
             // Without a deadline the sweep would pass it by forever.
             if deadline.load(Ordering::Relaxed) == 0 {
@@ -103,7 +108,9 @@ impl<const W: usize> ConnTable<W> {
     }
 
     fn place_anew(&self, cell: u32) -> bool {
-        let Some(conn) = self.cell(cell) else { return false };
+        let Some(conn) = self.cell(cell) else {
+            return false;
+        };
         let directions: &[Direction] = if conn.is_one_way() {
             &[Direction::Forward]
         } else {

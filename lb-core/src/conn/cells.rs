@@ -9,6 +9,7 @@
 //! there only after its wait.
 
 use super::entry::{Conn, Life};
+use super::limbo::Limbo;
 use super::table::ConnTable;
 use crate::shared::prefetch::prefetch_read;
 use crate::shared::sync::Ordering;
@@ -19,18 +20,10 @@ const STACK: usize = 512;
 const FRESH: usize = 64;
 /// Cells in a chunk of the shared stack: the one that holds the links, and those it names.
 const CHUNK: usize = if cfg!(loom) { 1 } else { 8 };
+/// Most cells that come back from limbo in one turn.
+const AT_ONCE: usize = 128;
 /// So many inserts ahead a free cell's lines are asked for.
 const AHEAD: usize = 4;
-/// Cells that may wait in a lane's limbo.
-const LIMBO: usize = if cfg!(loom) { 4 } else { 1 << 15 };
-/// Ended batches that may wait in a lane's limbo.
-const BATCHES: usize = if cfg!(loom) { 4 } else { 1 << 9 };
-/// Removed cells that end a batch at once.
-const BATCH: u32 = if cfg!(loom) { 1 } else { 64 };
-/// Turns after which a smaller batch ends.
-const PATIENCE: u32 = 256;
-/// Turns between two looks at what all lanes have passed.
-const LOOK_EVERY: u32 = 8;
 
 /// A lane's part in sweeping: it is number `number` of `of` lanes that sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,100 +55,11 @@ impl<const W: usize> Lane<W> {
 
     #[inline]
     pub(super) fn has_limbo(&self) -> bool {
-        self.limbo.waiting != 0
+        !self.limbo.is_empty()
     }
 
     pub(super) fn limbo_has_room(&self) -> bool {
-        (self.limbo.waiting as usize) < LIMBO
-    }
-}
-
-/// Removed cells in the order of their removal, in batches that ended with an epoch.
-#[derive(Debug)]
-struct Limbo {
-    cells: Box<[u32]>,
-    /// Next cell to come back.
-    head: u32,
-    /// Cells in wait, those of ended batches first.
-    waiting: u32,
-    batches: Box<[Batch]>,
-    first_batch: u32,
-    ended: u32,
-    /// Cells of the batch that has not ended.
-    open: u32,
-    /// Turns since the open batch got its first cell.
-    age: u32,
-    look_in: u32,
-    /// An epoch that every lane was in or past when this lane last looked.
-    oldest: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Batch {
-    cells: u32,
-    epoch: u64,
-}
-
-impl Limbo {
-    fn new() -> Self {
-        Self {
-            cells: vec![0; LIMBO].into_boxed_slice(),
-            head: 0,
-            waiting: 0,
-            batches: vec![Batch::default(); BATCHES].into_boxed_slice(),
-            first_batch: 0,
-            ended: 0,
-            open: 0,
-            age: 0,
-            look_in: 0,
-            oldest: 0,
-        }
-    }
-
-    /// Puts a cell in; false when there is no room.
-    fn push(&mut self, cell: u32) -> bool {
-        if self.waiting as usize >= LIMBO {
-            return false;
-        }
-        let at = (self.head + self.waiting) as usize % LIMBO;
-        let Some(place) = self.cells.get_mut(at) else { return false };
-        *place = cell;
-        self.waiting += 1;
-        self.open += 1;
-        true
-    }
-
-    fn end_batch(&mut self, end_epoch: impl FnOnce() -> u64) {
-        if self.open == 0 || self.ended as usize >= BATCHES {
-            return;
-        }
-        let at = (self.first_batch + self.ended) as usize % BATCHES;
-        if let Some(place) = self.batches.get_mut(at) {
-            *place = Batch { cells: self.open, epoch: end_epoch() };
-            self.ended += 1;
-            self.open = 0;
-            self.age = 0;
-        }
-    }
-
-    /// The oldest ended batch, if there is one.
-    fn first(&self) -> Option<Batch> {
-        let batch = self.batches.get(self.first_batch as usize % BATCHES)?;
-        (self.ended != 0).then_some(*batch)
-    }
-
-    /// Takes one cell out of the oldest ended batch.
-    fn pop(&mut self) -> Option<u32> {
-        let cell = *self.cells.get(self.head as usize % LIMBO)?;
-        let batch = self.batches.get_mut(self.first_batch as usize % BATCHES)?;
-        batch.cells -= 1;
-        if batch.cells == 0 {
-            self.first_batch = (self.first_batch + 1) % BATCHES as u32;
-            self.ended -= 1;
-        }
-        self.head = (self.head + 1) % LIMBO as u32;
-        self.waiting -= 1;
-        Some(cell)
+        self.limbo.has_room()
     }
 }
 
@@ -187,7 +91,12 @@ impl<const W: usize> ConnTable<W> {
             Some(cell) => cell,
             None => self.refill(lane)?,
         };
-        if let Some(&soon) = lane.free.len().checked_sub(AHEAD).and_then(|i| lane.free.get(i)) {
+        if let Some(&soon) = lane
+            .free
+            .len()
+            .checked_sub(AHEAD)
+            .and_then(|i| lane.free.get(i))
+        {
             self.fetch_cell(soon);
         }
         Some(cell)
@@ -195,15 +104,16 @@ impl<const W: usize> ConnTable<W> {
 
     fn fetch_cell(&self, cell: u32) {
         self.cell(cell).inspect(|conn| conn.prefetch());
-        self.deadlines.get(cell as usize).inspect(|deadline| prefetch_read(*deadline));
+        self.deadlines
+            .get(cell as usize)
+            .inspect(|deadline| prefetch_read(*deadline));
     }
 
     #[cold]
     fn refill(&self, lane: &mut Lane<W>) -> Option<u32> {
         if lane.has_limbo() {
-            lane.limbo.end_batch(|| self.epochs.advance());
-            lane.limbo.look_in = 0;
-            self.reclaim(lane);
+            lane.limbo.hurry(&self.epochs);
+            self.take_passed(lane);
         }
         if lane.free.is_empty() && !self.pop_chunk(lane) {
             self.take_fresh(lane);
@@ -220,49 +130,36 @@ impl<const W: usize> ConnTable<W> {
         }
         let start = watermark.fetch_add(lane.fresh, Ordering::AcqRel);
         let end = (start + lane.fresh).min(capacity);
-        lane.free.extend((start..end).rev().filter_map(|cell| u32::try_from(cell).ok()));
+        lane.free.extend(
+            (start..end)
+                .rev()
+                .filter_map(|cell| u32::try_from(cell).ok()),
+        );
     }
 
     /// Puts a removed cell into limbo. Without room it becomes an orphan for the sweep.
     pub(super) fn retire(&self, lane: &mut Lane<W>, cell: u32) {
-        if lane.limbo.push(cell) {
-            // A lane in want of cells does not wait for a batch to fill.
-            if lane.limbo.open >= BATCH || lane.free.is_empty() {
-                lane.limbo.end_batch(|| self.epochs.advance());
-            }
-        } else if let (Some(conn), Some(deadline)) =
-            (self.cell(cell), self.deadlines.get(cell as usize))
-        {
-            conn.set_life(Life::Orphan);
-            deadline.store(1, Ordering::Release);
+        if !lane.limbo.push(cell, lane.free.is_empty(), &self.epochs) {
+            self.orphan(cell);
         }
     }
 
-    /// Takes back the cells that every lane has let go.
-    #[cold]
+    /// Another turn: takes back cells that every lane has let go.
+    #[inline(never)]
     pub(super) fn reclaim(&self, lane: &mut Lane<W>) {
-        lane.limbo.age = if lane.limbo.open == 0 { 0 } else { lane.limbo.age + 1 };
-        if lane.limbo.age >= PATIENCE || lane.limbo.open >= BATCH {
-            lane.limbo.end_batch(|| self.epochs.advance());
-        }
-        while let Some(batch) = lane.limbo.first() {
-            if batch.epoch >= lane.limbo.oldest && !self.look(lane, batch.epoch) {
+        lane.limbo.turn(&self.epochs);
+        self.take_passed(lane);
+    }
+
+    /// Takes back cells that every lane has let go, few enough not to hold up the packets: after a
+    /// pause of some other lane thousands come free at once.
+    fn take_passed(&self, lane: &mut Lane<W>) {
+        for _ in 0..AT_ONCE {
+            let Some(cell) = lane.limbo.pop_passed(&self.epochs) else {
                 return;
-            }
-            let Some(cell) = lane.limbo.pop() else { return };
+            };
             self.give_back(lane, cell);
         }
-    }
-
-    /// Whether all lanes have passed `epoch`; looks at them only every few turns.
-    fn look(&self, lane: &mut Lane<W>, epoch: u64) -> bool {
-        if lane.limbo.look_in > 0 {
-            lane.limbo.look_in -= 1;
-            return false;
-        }
-        lane.limbo.look_in = LOOK_EVERY;
-        lane.limbo.oldest = self.epochs.oldest();
-        epoch < lane.limbo.oldest
     }
 
     /// A cell that nobody holds.
@@ -284,22 +181,27 @@ impl<const W: usize> ConnTable<W> {
         for chunk in lane.free.chunks(CHUNK) {
             self.push_chunk(chunk);
         }
-        lane.limbo.end_batch(|| self.epochs.advance());
-        while lane.limbo.ended != 0 {
-            let Some(cell) = lane.limbo.pop() else { return };
-            if let (Some(conn), Some(deadline)) =
-                (self.cell(cell), self.deadlines.get(cell as usize))
-            {
-                conn.set_life(Life::Orphan);
-                deadline.store(1, Ordering::Release);
-            }
+        while let Some(cell) = lane.limbo.pop_unpassed(&self.epochs) {
+            self.orphan(cell);
+        }
+    }
+
+    /// Leaves a removed cell to the sweep.
+    fn orphan(&self, cell: u32) {
+        if let (Some(conn), Some(deadline)) = (self.cell(cell), self.deadlines.get(cell as usize)) {
+            conn.set_life(Life::Orphan);
+            deadline.store(1, Ordering::Release);
         }
     }
 
     /// Puts up to [`CHUNK`] free cells onto the shared stack. The first one holds the links.
     pub(super) fn push_chunk(&self, cells: &[u32]) {
-        let Some((&holder, others)) = cells.split_first() else { return };
-        let Some(conn) = self.cell(holder) else { return };
+        let Some((&holder, others)) = cells.split_first() else {
+            return;
+        };
+        let Some(conn) = self.cell(holder) else {
+            return;
+        };
         let head = &self.control().free.0;
         let mut seen = head.load(Ordering::Relaxed);
         loop {
@@ -316,8 +218,13 @@ impl<const W: usize> ConnTable<W> {
     fn pop_chunk(&self, lane: &mut Lane<W>) -> bool {
         let head = &self.control().free.0;
         let mut seen = head.load(Ordering::Acquire);
-        while let Some(holder) = u32::try_from(seen & LOW).ok().and_then(|n| n.checked_sub(1)) {
-            let Some(conn) = self.cell(holder) else { return false };
+        while let Some(holder) = u32::try_from(seen & LOW)
+            .ok()
+            .and_then(|n| n.checked_sub(1))
+        {
+            let Some(conn) = self.cell(holder) else {
+                return false;
+            };
             // Another lane may take this chunk and use its cells while we read: then the links are
             // nonsense, but the head has another tag and the exchange fails.
             let links = conn.links().map(|word| word.load(Ordering::Relaxed));
@@ -326,7 +233,11 @@ impl<const W: usize> ConnTable<W> {
                 Ok(_) => {
                     lane.free.push(holder);
                     lane.free.extend(named(links));
-                    lane.free.iter().rev().take(AHEAD).for_each(|&cell| self.fetch_cell(cell));
+                    lane.free
+                        .iter()
+                        .rev()
+                        .take(AHEAD)
+                        .for_each(|&cell| self.fetch_cell(cell));
                     return true;
                 }
                 Err(other) => seen = other,
@@ -354,5 +265,7 @@ fn write_links<const W: usize>(conn: &Conn<W>, next: u64, others: &[u32]) {
 
 fn named(links: [u64; 4]) -> impl Iterator<Item = u32> {
     let halves = links.into_iter().flat_map(|word| [word & LOW, word >> 32]);
-    halves.skip(1).filter_map(|half| u32::try_from(half).ok()?.checked_sub(1))
+    halves
+        .skip(1)
+        .filter_map(|half| u32::try_from(half).ok()?.checked_sub(1))
 }

@@ -26,7 +26,6 @@ pub enum Direction {
     Reverse,
 }
 
-
 /// The part of a connection's state that the filter defines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConnState {
@@ -96,7 +95,9 @@ impl<const W: usize> Conn<W> {
     #[must_use]
     pub fn key(&self, direction: Direction) -> FlowKey<W> {
         let words = self.words(direction);
-        FlowKey(std::array::from_fn(|i| words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))))
+        FlowKey(std::array::from_fn(|i| {
+            words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))
+        }))
     }
 
     #[inline]
@@ -112,7 +113,9 @@ impl<const W: usize> Conn<W> {
     #[inline]
     pub(crate) fn has_key(&self, direction: Direction, key: &FlowKey<W>) -> bool {
         let pairs = self.words(direction).iter().zip(&key.0);
-        pairs.fold(0, |difference, (word, &k)| difference | (word.load(Ordering::Relaxed) ^ k)) == 0
+        pairs.fold(0, |difference, (word, &k)| {
+            difference | (word.load(Ordering::Relaxed) ^ k)
+        }) == 0
     }
 
     /// The service's slot.
@@ -132,10 +135,16 @@ impl<const W: usize> Conn<W> {
     /// Protocol state and flags.
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "takes fields out of a word")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "takes fields out of a word"
+    )]
     pub fn state(&self) -> ConnState {
         let word = self.state.load(Ordering::Relaxed);
-        ConnState { protocol: (word & PROTOCOL) as u8, flags: (word >> FLAGS_SHIFT) as u16 }
+        ConnState {
+            protocol: (word & PROTOCOL) as u8,
+            flags: (word >> FLAGS_SHIFT) as u16,
+        }
     }
 
     /// Whether the table knows only the forward direction (forwarding `direct`).
@@ -181,7 +190,6 @@ impl<const W: usize> Conn<W> {
     /// serves the other way (RFC 1624, eqn 3).
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
     pub fn ip_delta(&self) -> u16 {
         (self.deltas.load(Ordering::Relaxed) >> 16) as u16
     }
@@ -190,7 +198,10 @@ impl<const W: usize> Conn<W> {
     /// serves the other way (RFC 1624, eqn 3).
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "takes a field out of a word")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "takes a field out of a word"
+    )]
     pub fn l4_delta(&self) -> u16 {
         self.deltas.load(Ordering::Relaxed) as u16
     }
@@ -261,7 +272,10 @@ impl<const W: usize> Conn<W> {
         let mut word = self.state.load(Ordering::Relaxed);
         while word & LIFE == (from as u32) << LIFE_SHIFT {
             let next = word & !LIFE | (to as u32) << LIFE_SHIFT;
-            match self.state.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self
+                .state
+                .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(other) => word = other,
             }
@@ -273,7 +287,10 @@ impl<const W: usize> Conn<W> {
     /// cell before is there for who sees it.
     pub(crate) fn set_life(&self, life: Life) {
         let word = self.state.load(Ordering::Relaxed);
-        self.state.store(word & !LIFE | (life as u32) << LIFE_SHIFT, Ordering::Release);
+        self.state.store(
+            word & !LIFE | (life as u32) << LIFE_SHIFT,
+            Ordering::Release,
+        );
     }
 
     /// Writes everything of a cell that nobody can find yet; leaves it tentative. The cell is not
@@ -281,7 +298,10 @@ impl<const W: usize> Conn<W> {
     pub(crate) fn fill(&self, new: &super::NewConn<W>) {
         let one_way = if new.reverse.is_some() { 0 } else { ONE_WAY };
         let tentative = (Life::Tentative as u32) << LIFE_SHIFT;
-        self.state.store(tentative | one_way | state_bits(new.state), Ordering::Relaxed);
+        self.state.store(
+            tentative | one_way | state_bits(new.state),
+            Ordering::Relaxed,
+        );
         let keys = [new.forward, new.reverse.unwrap_or(FlowKey([0; W]))];
         for (words, key) in self.keys.iter().zip(keys) {
             for (word, k) in words.iter().zip(key.0) {

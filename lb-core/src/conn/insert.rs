@@ -17,7 +17,7 @@ use crate::shared::region::Tick;
 use crate::shared::sync::{Ordering, fence, spin_loop};
 
 /// Times to try again when another lane is just inserting the same key.
-const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 8 };
+const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 4 };
 
 /// A connection to be inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,11 @@ enum Clash {
 
 impl<const W: usize> ConnTable<W> {
     /// Inserts a connection; when this returns, both its keys are found by every lane. `hash` is the
-    /// forward key's.
+    /// forward key's. It saves time to call [`prefetch_bucket`](Self::prefetch_bucket) with the
+    /// reverse key's hash some packets earlier.
+    ///
+    /// A probe knows nothing of inserts that came after it: the second packet of a new flow in one
+    /// burst ends here, too, and gets [`InsertError::Exists`].
     ///
     /// # Errors
     /// See [`InsertError`].
@@ -112,8 +116,9 @@ impl<const W: usize> ConnTable<W> {
                             other => other,
                         });
                     }
-                    // Lanes wait for different times, so that one of them gets through.
-                    for _ in 0..(lane.number() as u32 + 1) << attempt {
+                    // Lanes wait for different times, a few hundred cycles, so that one of them gets
+                    // through.
+                    for _ in 0..(lane.number() % 8 + 1) << attempt {
                         spin_loop();
                     }
                 }
@@ -125,9 +130,10 @@ impl<const W: usize> ConnTable<W> {
     /// There is no room, but perhaps none is needed.
     #[cold]
     fn why_full(&self, hash: FlowHash, key: &FlowKey<W>) -> InsertError {
-        self.find(hash, key).map_or(InsertError::Full, |(id, direction, _)| {
-            InsertError::Exists { id, direction }
-        })
+        self.find(hash, key)
+            .map_or(InsertError::Full, |(id, direction, _)| {
+                InsertError::Exists { id, direction }
+            })
     }
 
     /// Step 1: the entry is complete, but nothing leads to it.
@@ -141,7 +147,8 @@ impl<const W: usize> ConnTable<W> {
     /// Step 2: a slot for each direction leads to the entry.
     fn place(&self, cell: u32, hash: FlowHash, back: Option<FlowHash>) -> Result<(), InsertError> {
         let forward = self.place_one(cell, Direction::Forward, hash);
-        let both = forward && back.is_none_or(|back| self.place_one(cell, Direction::Reverse, back));
+        let both =
+            forward && back.is_none_or(|back| self.place_one(cell, Direction::Reverse, back));
         if both { Ok(()) } else { Err(InsertError::Full) }
     }
 

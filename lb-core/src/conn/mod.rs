@@ -15,10 +15,12 @@ pub(crate) mod bucket;
 mod cells;
 mod entry;
 mod insert;
+mod limbo;
 mod remove;
 mod sweep;
 mod table;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use adopt::Adopted;

@@ -15,9 +15,14 @@ use crate::shared::sync::Ordering;
 impl<const W: usize> ConnTable<W> {
     /// Removes a connection that was found in this turn. True for the one caller who did it.
     pub fn remove(&self, lane: &mut Lane<W>, id: ConnId) -> bool {
-        let Some(conn) = self.cell(id.0) else { return false };
+        let Some(conn) = self.cell(id.0) else {
+            return false;
+        };
         let hashes = self.hashes(conn);
-        hashes.iter().flatten().for_each(|&hash| self.prefetch_bucket(hash));
+        hashes
+            .iter()
+            .flatten()
+            .for_each(|&hash| self.prefetch_bucket(hash));
         if !conn.change_life(Life::Live, Life::Dead) {
             return false;
         }
@@ -26,7 +31,10 @@ impl<const W: usize> ConnTable<W> {
         if let Some(deadline) = self.deadlines.get(id.0 as usize) {
             deadline.store(0, Ordering::Release);
         }
-        for (direction, hash) in [Direction::Forward, Direction::Reverse].into_iter().zip(hashes) {
+        for (direction, hash) in [Direction::Forward, Direction::Reverse]
+            .into_iter()
+            .zip(hashes)
+        {
             hash.inspect(|&hash| self.unplace(id.0, direction, hash));
         }
         self.retire(lane, id.0);

@@ -29,7 +29,11 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) fn new(sweeping: Option<Sweeping>) -> Self {
         let sweeping = sweeping.filter(|sweeping| sweeping.number < sweeping.of);
-        Self { sweeping, next: 0, recheck: 0 }
+        Self {
+            sweeping,
+            next: 0,
+            recheck: 0,
+        }
     }
 }
 
@@ -66,7 +70,9 @@ impl<const W: usize> ConnTable<W> {
         life: impl Fn(&Conn<W>) -> u32,
         mut ended: impl FnMut(ConnId, &Conn<W>),
     ) -> u32 {
-        let Some(sweeping) = lane.sweep.sweeping else { return 0 };
+        let Some(sweeping) = lane.sweep.sweeping else {
+            return 0;
+        };
         let mut left = budget.min(self.share(lane));
         let mut removed = 0;
         while left > 0 {
@@ -78,7 +84,9 @@ impl<const W: usize> ConnTable<W> {
             let all = lane.sweep.recheck > 0;
             lane.sweep.recheck = lane.sweep.recheck.saturating_sub(end - start);
             for number in start..end {
-                let Some(deadline) = self.deadlines.get(number as usize) else { break };
+                let Some(deadline) = self.deadlines.get(number as usize) else {
+                    break;
+                };
                 let due = deadline.load(Ordering::Relaxed);
                 // 0 is a cell without a deadline; one less makes it the latest of all.
                 let latest = if all { u32::MAX } else { now.0 };
@@ -120,7 +128,9 @@ impl<const W: usize> ConnTable<W> {
         now: Tick,
         life: impl Fn(&Conn<W>) -> u32,
     ) -> Verdict {
-        let Some(conn) = self.cell(number) else { return Verdict::Stays };
+        let Some(conn) = self.cell(number) else {
+            return Verdict::Stays;
+        };
         loop {
             let hint = deadline.load(Ordering::Acquire);
             match conn.life() {
@@ -135,7 +145,11 @@ impl<const W: usize> ConnTable<W> {
             // The last packet may have come at the end of its second: one more.
             let due = conn.last_seen().after(life(conn)).after(1);
             if due <= now {
-                return if lane.limbo_has_room() { Verdict::Over } else { Verdict::Stays };
+                return if lane.limbo_has_room() {
+                    Verdict::Over
+                } else {
+                    Verdict::Stays
+                };
             }
             // A change of state lowers the deadline after the change. Either it has done so, then
             // this exchange fails, or it will do so, or it found the old deadline low enough: then
@@ -156,12 +170,7 @@ impl<const W: usize> ConnTable<W> {
         }
     }
 
-    fn end(
-        &self,
-        lane: &mut Lane<W>,
-        id: ConnId,
-        ended: &mut impl FnMut(ConnId, &Conn<W>),
-    ) -> u32 {
+    fn end(&self, lane: &mut Lane<W>, id: ConnId, ended: &mut impl FnMut(ConnId, &Conn<W>)) -> u32 {
         if !self.remove(lane, id) {
             return 0;
         }

@@ -15,8 +15,9 @@ use super::cells::Lane;
 use super::entry::{Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
+use crate::shared::live::LiveCounts;
 use crate::shared::prefetch::prefetch_read;
-use crate::shared::region::{LiveCounts, Region, TableControl, TableParts, Tick};
+use crate::shared::region::{Region, TableControl, TableParts, Tick};
 use crate::shared::sync::{AtomicU32, Ordering};
 use crate::shared::{Epochs, Slice};
 
@@ -45,15 +46,21 @@ pub struct ConnTable<const W: usize> {
 
 impl<const W: usize> fmt::Debug for ConnTable<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnTable").field("capacity", &self.capacity()).finish_non_exhaustive()
+        f.debug_struct("ConnTable")
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
     }
 }
 
 impl<const W: usize> ConnTable<W> {
     /// The table's arrays, as they lie in the region, without any repair.
     pub(super) fn attach(region: &Region, epochs: Arc<Epochs>) -> Result<Self, NotATable> {
-        let TableParts { control, deadlines, buckets, cells } =
-            region.table().ok_or(NotATable(W))?;
+        let TableParts {
+            control,
+            deadlines,
+            buckets,
+            cells,
+        } = region.table().ok_or(NotATable(W))?;
         let counts = (0..epochs.lanes()).map(|_| Padded::default()).collect();
         Ok(Self {
             control,
@@ -77,7 +84,9 @@ impl<const W: usize> ConnTable<W> {
     /// Connections in the table, about: lanes that work meanwhile may be seen half.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.counts.iter().fold(self.adopted, |sum, lane| sum.wrapping_add(lane.value()))
+        self.counts
+            .iter()
+            .fold(self.adopted, |sum, lane| sum.wrapping_add(lane.value()))
     }
 
     /// Whether the table has no connections, as far as [`len`](Self::len) can tell.
@@ -121,28 +130,29 @@ impl<const W: usize> ConnTable<W> {
         prefetch_read(self.primary(hash));
     }
 
-    /// Stage 2 for a burst of up to 64: [`probe`](Self::probe) for all. The result has a bit for each
-    /// one that [`is_elsewhere`](Probe::is_elsewhere), about 5 % in a table that is 80 % full; their
-    /// alternate buckets have been asked for. They are best left for later: resolve half of the
-    /// others, call [`probe_later`](Self::probe_later), resolve the other half, and then these.
+    /// Stage 2 for a burst of up to 64 items, each with a hash and a place for its probe:
+    /// [`probe`](Self::probe) for all, then [`probe_again`](Self::probe_again) for the few that need
+    /// it, 5 % in a table that is 80 % full. Beyond 64 only the first is done.
     #[inline(always)]
-    pub fn probe_burst(&self, hashes: &[FlowHash], probes: &mut [Probe]) -> u64 {
+    pub fn probe_burst<T>(
+        &self,
+        items: &mut [T],
+        parts: impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
+    ) {
         let mut elsewhere = 0u64;
-        for (i, (&hash, probe)) in hashes.iter().zip(probes.iter_mut()).take(64).enumerate() {
+        for (i, item) in items.iter_mut().enumerate() {
+            let (hash, probe) = parts(item);
             *probe = self.probe(hash);
-            elsewhere |= u64::from(probe.is_elsewhere()) << i;
+            elsewhere |= u64::from(probe.is_elsewhere() & (i < 64)) << (i % 64);
         }
         for i in bits(elsewhere) {
-            hashes.get(i).inspect(|&&hash| prefetch_read(self.alternate(hash)));
+            if let Some(item) = items.get_mut(i) {
+                prefetch_read(self.alternate(parts(item).0));
+            }
         }
-        elsewhere
-    }
-
-    /// Stage 2, second part: [`probe_again`](Self::probe_again) for those whose bit is set in `later`.
-    #[inline]
-    pub fn probe_later(&self, later: u64, hashes: &[FlowHash], probes: &mut [Probe]) {
-        for i in bits(later) {
-            if let (Some(&hash), Some(probe)) = (hashes.get(i), probes.get_mut(i)) {
+        for i in bits(elsewhere) {
+            if let Some(item) = items.get_mut(i) {
+                let (hash, probe) = parts(item);
                 *probe = self.probe_again(hash);
             }
         }
@@ -153,7 +163,8 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe(&self, hash: FlowHash) -> Probe {
         let probe = self.primary(hash).probe(Tag::of(hash));
-        self.cell(probe.likely_cell()).inspect(|conn| conn.prefetch());
+        self.cell(probe.likely_cell())
+            .inspect(|conn| conn.prefetch());
         probe
     }
 
@@ -163,9 +174,14 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe_again(&self, hash: FlowHash) -> Probe {
         let probe = self.alternate(hash).probe(Tag::of(hash));
-        self.cell(probe.likely_cell()).inspect(|conn| conn.prefetch());
+        self.cell(probe.likely_cell())
+            .inspect(|conn| conn.prefetch());
         // What has moved away from the alternate bucket is not this key.
-        if probe.is_elsewhere() { Probe::default() } else { probe }
+        if probe.is_elsewhere() {
+            Probe::default()
+        } else {
+            probe
+        }
     }
 
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
@@ -180,7 +196,11 @@ impl<const W: usize> ConnTable<W> {
         {
             return Some((ConnId(cell), slot.direction(), conn));
         }
-        if probe.is_nothing() { None } else { self.find(hash, key) }
+        if probe.is_nothing() {
+            None
+        } else {
+            self.find(hash, key)
+        }
     }
 
     /// The live connection that `key` belongs to. `hash` is the key's [`hash`](Self::hash).
@@ -189,7 +209,10 @@ impl<const W: usize> ConnTable<W> {
     pub fn find(&self, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
         let first = self.primary(hash);
         self.find_in(first, hash, key).or_else(|| {
-            first.has_moved().then(|| self.find_in(self.alternate(hash), hash, key)).flatten()
+            first
+                .has_moved()
+                .then(|| self.find_in(self.alternate(hash), hash, key))
+                .flatten()
         })
     }
 
@@ -199,7 +222,8 @@ impl<const W: usize> ConnTable<W> {
         hash: FlowHash,
         key: &FlowKey<W>,
     ) -> Option<Found<'a, W>> {
-        self.candidates(bucket, hash, key).find(|(_, _, conn)| conn.is_live())
+        self.candidates(bucket, hash, key)
+            .find(|(_, _, conn)| conn.is_live())
     }
 
     /// Entries in `bucket` that have the key, in whatever life.
@@ -214,7 +238,8 @@ impl<const W: usize> ConnTable<W> {
             let slot = bucket.slot(i);
             let cell = slot.cell()?;
             let conn = self.cell(cell)?;
-            conn.has_key(slot.direction(), key).then_some((ConnId(cell), slot.direction(), conn))
+            conn.has_key(slot.direction(), key)
+                .then_some((ConnId(cell), slot.direction(), conn))
         })
     }
 
@@ -262,7 +287,9 @@ impl<const W: usize> ConnTable<W> {
     /// Cells that have ever been used; the rest has never been touched.
     pub(super) fn used_cells(&self) -> u32 {
         let watermark = self.control().watermark.0.load(Ordering::Acquire);
-        u32::try_from(watermark).unwrap_or(u32::MAX).min(self.capacity())
+        u32::try_from(watermark)
+            .unwrap_or(u32::MAX)
+            .min(self.capacity())
     }
 
     #[inline]
@@ -271,18 +298,27 @@ impl<const W: usize> ConnTable<W> {
     }
 
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a high product with len is below len")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a high product with len is below len"
+    )]
     pub(super) fn primary(&self, hash: FlowHash) -> &Bucket {
         &self.buckets[primary(hash, self.buckets.len())]
     }
 
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a high product with len is below len")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a high product with len is below len"
+    )]
     pub(super) fn alternate(&self, hash: FlowHash) -> &Bucket {
         &self.buckets[alternate(hash, self.buckets.len())]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`Region::table` made the slice with one")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`Region::table` made the slice with one"
+    )]
     pub(super) fn control(&self) -> &TableControl {
         &self.control[0]
     }

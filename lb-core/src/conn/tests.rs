@@ -55,7 +55,10 @@ fn flow(n: u32) -> NewConn<2> {
         reverse: Some(KeyV4::v4(0x0a64_0001, 0x0a00_0000 | n, 8080, 1024, 6)),
         service: ServiceSlot(1),
         backend: BackendSlot(n % 16),
-        state: ConnState { protocol: 1, flags: 0 },
+        state: ConnState {
+            protocol: 1,
+            flags: 0,
+        },
         ip_delta: 1,
         l4_delta: 2,
         next_hop: 3,
@@ -85,18 +88,27 @@ fn check_consistent(table: &ConnTable<2>) {
     for (number, bucket) in table.buckets.iter().enumerate() {
         for slot in (1..=super::bucket::SLOTS).map(|i| bucket.slot(i)) {
             let Some(cell) = slot.cell() else { continue };
-            let conn = table.conn(ConnId(cell)).expect("a slot leads to a live entry");
+            let conn = table
+                .conn(ConnId(cell))
+                .expect("a slot leads to a live entry");
             let hash = table.hash(&conn.key(slot.direction()));
             let home = super::bucket::primary(hash, table.buckets.len());
             if home != number {
                 assert_eq!(super::bucket::alternate(hash, table.buckets.len()), number);
                 *moved.entry(home).or_insert(0) += 1;
             }
-            assert!(slots.insert((cell, slot.direction()), number).is_none(), "two slots for a key");
+            assert!(
+                slots.insert((cell, slot.direction()), number).is_none(),
+                "two slots for a key"
+            );
         }
     }
     for (number, bucket) in table.buckets.iter().enumerate() {
-        assert_eq!(bucket.moved(), moved.get(&number).copied().unwrap_or(0), "bucket {number}");
+        assert_eq!(
+            bucket.moved(),
+            moved.get(&number).copied().unwrap_or(0),
+            "bucket {number}"
+        );
     }
     let mut live = 0;
     for cell in 0..table.used_cells() {
@@ -104,7 +116,10 @@ fn check_consistent(table: &ConnTable<2>) {
         if conn.life() == Some(Life::Live) {
             live += 1;
             assert!(slots.contains_key(&(cell, Direction::Forward)));
-            assert_eq!(slots.contains_key(&(cell, Direction::Reverse)), !conn.is_one_way());
+            assert_eq!(
+                slots.contains_key(&(cell, Direction::Reverse)),
+                !conn.is_one_way()
+            );
             assert_ne!(table.deadlines[cell as usize].load(Ordering::Relaxed), 0);
         } else {
             assert_eq!(conn.life(), Some(Life::Free), "cell {cell}");
@@ -128,7 +143,9 @@ fn stop_after(what: impl FnOnce(&ConnTable<2>, &mut Lane<2>)) -> (ConnTable<2>, 
     assert!((0..19).all(|n| is_there(&table, n)));
     assert_eq!(adopted.lost, 0);
     // All free cells come back: the table can be filled to the last one.
-    let filled = (100..).take_while(|&n| insert(&table, &mut lane, n).is_ok()).count();
+    let filled = (100..)
+        .take_while(|&n| insert(&table, &mut lane, n).is_ok())
+        .count();
     assert_eq!(filled as u64 + u64::from(adopted.kept), 64);
     (table, lane, adopted)
 }
@@ -136,7 +153,14 @@ fn stop_after(what: impl FnOnce(&ConnTable<2>, &mut Lane<2>)) -> (ConnTable<2>, 
 #[test]
 fn a_process_that_ends_between_two_inserts_leaves_all_its_connections() {
     let (_, _, adopted) = stop_after(|_, _| ());
-    assert_eq!(adopted, Adopted { kept: 20, unfinished: 0, lost: 0 });
+    assert_eq!(
+        adopted,
+        Adopted {
+            kept: 20,
+            unfinished: 0,
+            lost: 0
+        }
+    );
 }
 
 #[test]
@@ -157,7 +181,10 @@ fn an_insert_cut_off_at_any_step_before_the_last_leaves_nothing() {
             steps.iter().take(step).for_each(|step| step());
         });
         assert!(!is_there(&table, 50), "step {step}");
-        assert_eq!((adopted.kept, adopted.unfinished), (20, u32::from(step > 0)));
+        assert_eq!(
+            (adopted.kept, adopted.unfinished),
+            (20, u32::from(step > 0))
+        );
     }
 }
 
@@ -169,7 +196,14 @@ fn an_entry_filled_by_half_is_not_a_connection() {
         conn.links()[0].store(u64::MAX, Ordering::Relaxed);
         conn.links()[2].store(u64::MAX, Ordering::Relaxed);
     });
-    assert_eq!(adopted, Adopted { kept: 20, unfinished: 0, lost: 0 });
+    assert_eq!(
+        adopted,
+        Adopted {
+            kept: 20,
+            unfinished: 0,
+            lost: 0
+        }
+    );
 }
 
 #[test]
@@ -252,23 +286,43 @@ fn a_key_that_two_live_entries_have_is_kept_once() {
     table.prepare(double, &flow(1));
     table.cell(double).unwrap().set_life(Life::Live);
     let (table, _, adopted) = machine.start();
-    assert_eq!(adopted, Adopted { kept: 1, unfinished: 0, lost: 1 });
+    assert_eq!(
+        adopted,
+        Adopted {
+            kept: 1,
+            unfinished: 0,
+            lost: 1
+        }
+    );
     check_consistent(&table);
-    assert_eq!(table.find(table.hash(&flow(1).forward), &flow(1).forward).unwrap().0, id);
+    assert_eq!(
+        table
+            .find(table.hash(&flow(1).forward), &flow(1).forward)
+            .unwrap()
+            .0,
+        id
+    );
 }
 
 #[test]
 fn connections_removed_in_one_process_make_room_in_the_next() {
     let machine = Machine::new(64);
     let (table, mut lane, _) = machine.start();
-    let ids: Vec<_> = (0..60).map(|n| insert(&table, &mut lane, n).unwrap()).collect();
+    let ids: Vec<_> = (0..60)
+        .map(|n| insert(&table, &mut lane, n).unwrap())
+        .collect();
     for &id in ids.iter().skip(1).step_by(2) {
         table.remove(&mut lane, id);
     }
     let (table, mut lane, adopted) = machine.start();
     check_consistent(&table);
     assert_eq!(adopted.kept, 30);
-    assert_eq!((100..).take_while(|&n| insert(&table, &mut lane, n).is_ok()).count(), 34);
+    assert_eq!(
+        (100..)
+            .take_while(|&n| insert(&table, &mut lane, n).is_ok())
+            .count(),
+        34
+    );
 }
 
 #[test]
@@ -298,7 +352,10 @@ fn check_lively(table: &ConnTable<2>) {
     assert!(moved > 0, "this test wants crowded buckets");
     for bucket in table.buckets.iter() {
         for slot in (1..=super::bucket::SLOTS).map(|i| bucket.slot(i)) {
-            assert!(slot.cell().is_none_or(|cell| table.conn(ConnId(cell)).is_some()));
+            assert!(
+                slot.cell()
+                    .is_none_or(|cell| table.conn(ConnId(cell)).is_some())
+            );
         }
     }
 }
@@ -306,17 +363,20 @@ fn check_lively(table: &ConnTable<2>) {
 #[test]
 fn a_lane_without_room_for_the_dead_leaves_them_to_the_sweep() {
     let layout = Layout::new(40_000).unwrap();
-    let region =
-        Region::create(Memory::heap(layout.octets()), &layout, &SECRET, 1).unwrap();
+    let region = Region::create(Memory::heap(layout.octets()), &layout, &SECRET, 1).unwrap();
     let (table, _) = ConnTable::<2>::open(&region, Arc::new(Epochs::new(2))).unwrap();
     let mut lane = table.lane(0, Some(Sweeping { number: 0, of: 1 })).unwrap();
     let mut idle = table.lane(1, None).unwrap();
     table.turn(&mut lane);
     table.turn(&mut idle);
-    let ids: Vec<_> = (0..36_000).map(|n| insert(&table, &mut lane, n).unwrap()).collect();
+    let ids: Vec<_> = (0..36_000)
+        .map(|n| insert(&table, &mut lane, n).unwrap())
+        .collect();
     assert!(ids.iter().all(|&id| table.remove(&mut lane, id)));
     let orphans = |table: &ConnTable<2>| {
-        (0..40_000).filter(|&n| table.cell(n).unwrap().life() == Some(Life::Orphan)).count()
+        (0..40_000)
+            .filter(|&n| table.cell(n).unwrap().life() == Some(Life::Orphan))
+            .count()
     };
     assert_eq!(orphans(&table), 36_000 - 32_768);
     table.rest(&idle);
@@ -338,7 +398,11 @@ fn an_entry_that_is_being_inserted_is_not_found() {
     table.prepare(cell, &new);
     assert!(table.place_one(cell, Direction::Forward, hash));
     assert!(table.find(hash, &new.forward).is_none());
-    assert!(table.resolve(table.probe(hash), hash, &new.forward).is_none());
+    assert!(
+        table
+            .resolve(table.probe(hash), hash, &new.forward)
+            .is_none()
+    );
     // Another lane that wants the same key gives up in the end, and leaves nothing behind.
     assert_eq!(insert(&table, &mut lane, 1), Err(InsertError::Contended));
     table.cell(cell).unwrap().set_life(Life::Live);
@@ -350,21 +414,40 @@ fn fullest(flows: impl Iterator<Item = KeyV4>) -> u32 {
     let machine = Machine::new(16_384);
     let (table, mut lane, _) = machine.start();
     for key in flows {
-        let new = NewConn { forward: key, reverse: None, ..flow(0) };
+        let new = NewConn {
+            forward: key,
+            reverse: None,
+            ..flow(0)
+        };
         table.insert(&mut lane, table.hash(&key), &new).unwrap();
     }
-    7 - table.buckets.iter().map(|bucket| bucket.empty().count()).min().unwrap()
+    7 - table
+        .buckets
+        .iter()
+        .map(|bucket| bucket.empty().count())
+        .min()
+        .unwrap()
 }
 
 #[test]
 fn flows_that_differ_in_one_field_only_do_not_pile_up() {
     let port = |n: u32| u16::try_from(n).unwrap();
     let many: [(&str, &dyn Fn(u32) -> KeyV4); 5] = [
-        ("source port", &|n| KeyV4::v4(0x0a00_0001, 0xc000_020a, port(n), 80, 6)),
-        ("destination port", &|n| KeyV4::v4(0x0a00_0001, 0xc000_020a, 1024, port(n), 6)),
-        ("source address", &|n| KeyV4::v4(0x0a00_0000 + n, 0xc000_020a, 1024, 80, 6)),
-        ("source network", &|n| KeyV4::v4(n << 16 | 1, 0xc000_020a, 1024, 80, 6)),
-        ("destination address", &|n| KeyV4::v4(0x0a00_0001, 0xc000_0000 + n, 1024, 80, 6)),
+        ("source port", &|n| {
+            KeyV4::v4(0x0a00_0001, 0xc000_020a, port(n), 80, 6)
+        }),
+        ("destination port", &|n| {
+            KeyV4::v4(0x0a00_0001, 0xc000_020a, 1024, port(n), 6)
+        }),
+        ("source address", &|n| {
+            KeyV4::v4(0x0a00_0000 + n, 0xc000_020a, 1024, 80, 6)
+        }),
+        ("source network", &|n| {
+            KeyV4::v4(n << 16 | 1, 0xc000_020a, 1024, 80, 6)
+        }),
+        ("destination address", &|n| {
+            KeyV4::v4(0x0a00_0001, 0xc000_0000 + n, 1024, 80, 6)
+        }),
     ];
     for (field, key) in many {
         let fullest = fullest((0..10_000).map(key));
@@ -379,9 +462,8 @@ fn flows_chosen_to_collide_under_another_key_do_not_pile_up() {
         let FlowHash(hash) = guess.hash(key);
         super::bucket::primary(FlowHash(hash), 8192) < 8
     };
-    let candidates = (0..).map(|n: u32| {
-        KeyV4::v4(n.wrapping_mul(0x9e37_79b1), 0xc000_020a, 1024, 80, 6)
-    });
+    let candidates =
+        (0..).map(|n: u32| KeyV4::v4(n.wrapping_mul(0x9e37_79b1), 0xc000_020a, 1024, 80, 6));
     let fullest = fullest(candidates.filter(collides).take(4_000));
     assert!(fullest <= 5, "{fullest}");
 }

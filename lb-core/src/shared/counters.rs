@@ -17,13 +17,19 @@ impl Counter {
     /// Adds `n`. Only the owner may call this.
     #[inline]
     pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
     }
 
     /// Takes `n` away; the count wraps below zero, so that sums over several owners come out right.
     #[inline]
     pub fn sub(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_sub(n),
+            Ordering::Relaxed,
+        );
     }
 
     /// The count now, as far as this lcore can see.
@@ -48,7 +54,8 @@ impl<T> Deref for Padded<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
@@ -57,7 +64,9 @@ mod tests {
         let lcores: Vec<Padded<Counter>> = (0..2).map(|_| Padded::default()).collect();
         lcores[0].add(3);
         lcores[1].sub(3);
-        let sum = lcores.iter().fold(0u64, |sum, counter| sum.wrapping_add(counter.value()));
+        let sum = lcores
+            .iter()
+            .fold(0u64, |sum, counter| sum.wrapping_add(counter.value()));
         assert_eq!(sum, 0);
     }
 

@@ -7,7 +7,10 @@
 //! Easy to get wrong: right after a flip some lcore may still be reading the old buffer. It is
 //! refilled only when every reader has taken a later turn; until then publishing says [`NotYet`].
 
-#![expect(unsafe_code, reason = "readers hold plain references into a buffer that will be refilled")]
+#![expect(
+    unsafe_code,
+    reason = "readers hold plain references into a buffer that will be refilled"
+)]
 
 use std::fmt;
 use std::ops::Deref;
@@ -104,13 +107,33 @@ unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 /// Makes the pair of buffers: `first` is published in A, B is empty; one writer, `readers` readers.
 pub fn double_buffer<T: Default>(first: T, readers: usize) -> (Writer<T>, Vec<Reader<T>>) {
     let shared = Arc::new(Shared {
-        a: UnsafeCell::new(Published { value: first, generation: 1, buffer: Buffer::A }),
-        b: UnsafeCell::new(Published { value: T::default(), generation: 0, buffer: Buffer::B }),
+        a: UnsafeCell::new(Published {
+            value: first,
+            generation: 1,
+            buffer: Buffer::A,
+        }),
+        b: UnsafeCell::new(Published {
+            value: T::default(),
+            generation: 0,
+            buffer: Buffer::B,
+        }),
         index: AtomicU64::new(0),
         epochs: Epochs::new(readers),
     });
-    let all = (0..readers).map(|lane| Reader { shared: Arc::clone(&shared), lane }).collect();
-    (Writer { shared, generation: 1, ended: 0 }, all)
+    let all = (0..readers)
+        .map(|lane| Reader {
+            shared: Arc::clone(&shared),
+            lane,
+        })
+        .collect();
+    (
+        Writer {
+            shared,
+            generation: 1,
+            ended: 0,
+        },
+        all,
+    )
 }
 
 /// The one who fills and flips. There is exactly one.
@@ -133,7 +156,11 @@ impl<T> Writer<T> {
         }
         let next = self.shared.index.load(Ordering::Relaxed) + 1;
         self.generation += 1;
-        let filled = Published { value, generation: self.generation, buffer: Buffer::of(next) };
+        let filled = Published {
+            value,
+            generation: self.generation,
+            buffer: Buffer::of(next),
+        };
         #[cfg(not(loom))]
         {
             let spare = self.shared.slot(next).get();
@@ -218,17 +245,22 @@ unsafe fn view<T>(slot: &UnsafeCell<Published<T>>) -> &Published<T> {
 
 impl<T> fmt::Debug for Writer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Debug for Reader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("lane", &self.lane).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
@@ -236,7 +268,10 @@ mod tests {
     fn the_first_value_lies_in_buffer_a_and_is_generation_one() {
         let (writer, mut readers) = double_buffer("first", 1);
         let seen = readers[0].turn();
-        assert_eq!((**seen, seen.generation(), seen.buffer()), ("first", 1, Buffer::A));
+        assert_eq!(
+            (**seen, seen.generation(), seen.buffer()),
+            ("first", 1, Buffer::A)
+        );
         assert_eq!(writer.current().generation(), 1);
     }
 

@@ -25,7 +25,9 @@ impl Epochs {
     pub fn new(lanes: usize) -> Self {
         Self {
             global: Padded(AtomicU64::new(1)),
-            lanes: (0..lanes).map(|_| Padded(AtomicU64::new(OFFLINE))).collect(),
+            lanes: (0..lanes)
+                .map(|_| Padded(AtomicU64::new(OFFLINE)))
+                .collect(),
         }
     }
 
@@ -40,7 +42,9 @@ impl Epochs {
     /// [`lanes`](Self::lanes) up have no lane: their turn protects nothing.
     #[inline]
     pub fn turn(&self, lane: usize) {
-        let Some(own) = self.lanes.get(lane) else { return };
+        let Some(own) = self.lanes.get(lane) else {
+            return;
+        };
         let epoch = self.global.load(Ordering::Acquire);
         let published = own.load(Ordering::Relaxed);
         if published != epoch {
@@ -80,11 +84,15 @@ impl Epochs {
     pub fn oldest(&self) -> u64 {
         fence(Ordering::SeqCst);
         let published = self.lanes.iter().map(|lane| lane.load(Ordering::Acquire));
-        published.filter(|&epoch| epoch != OFFLINE).min().unwrap_or(u64::MAX)
+        published
+            .filter(|&epoch| epoch != OFFLINE)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -60,18 +60,18 @@ fn eight(words: *const AtomicU64, wanted: u32) -> u32 {
     matches & 0xff
 }
 
-#[cfg_attr(
-    all(target_arch = "x86_64", not(loom), not(miri), not(test)),
-    expect(dead_code, reason = "other processors' way, and what tests compare with")
-)]
 fn one_by_one(words: &[AtomicU64], wanted: u32) -> u32 {
     use super::sync::Ordering;
 
     let equal = |word: &AtomicU64| word.load(Ordering::Relaxed) >> 32 == u64::from(wanted);
-    words.iter().rev().fold(0, |matches, word| matches << 1 | u32::from(equal(word)))
+    words
+        .iter()
+        .rev()
+        .fold(0, |matches, word| matches << 1 | u32::from(equal(word)))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
@@ -79,7 +79,11 @@ mod tests {
     fn each_word_has_its_own_bit_and_lower_halves_do_not_count() {
         for i in 0..8u32 {
             let words = std::array::from_fn(|k| {
-                AtomicU64::new(if k == i as usize { 7 << 32 | 9 } else { 9 << 32 | 7 })
+                AtomicU64::new(if k == i as usize {
+                    7 << 32 | 9
+                } else {
+                    9 << 32 | 7
+                })
             });
             assert_eq!(equal_upper_halves::<8>(&words, 7), 1 << i);
             assert_eq!(equal_upper_halves::<8>(&words, 9), 0xff & !(1 << i));
@@ -97,7 +101,10 @@ mod tests {
         for _ in 0..1000 {
             let words: [AtomicU64; 8] = std::array::from_fn(|_| AtomicU64::new(next()));
             for wanted in [0, 1 << 30, 1 << 31, 3 << 30, u32::MAX] {
-                assert_eq!(equal_upper_halves(&words, wanted), one_by_one(&words, wanted));
+                assert_eq!(
+                    equal_upper_halves(&words, wanted),
+                    one_by_one(&words, wanted)
+                );
             }
         }
     }

@@ -37,7 +37,9 @@ unsafe impl Sync for Block {}
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("octets", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Memory")
+            .field("octets", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,13 @@ impl Memory {
         let base = start.wrapping_add(start.align_offset(align));
         let raw = Box::into_raw(octets);
         let keeper = HeapBlock(raw);
-        Self { block: Arc::new(Block { base, len, _keeper: Box::new(keeper) }) }
+        Self {
+            block: Arc::new(Block {
+                base,
+                len,
+                _keeper: Box::new(keeper),
+            }),
+        }
     }
 
     /// Takes over a block that somebody else mapped; `keeper` is dropped with the last use of it and
@@ -67,7 +75,13 @@ impl Memory {
     /// other processes, if any, write them only with atomic instructions.
     #[must_use]
     pub unsafe fn mapped(base: *mut u8, len: usize, keeper: Box<dyn Send + Sync>) -> Self {
-        Self { block: Arc::new(Block { base, len, _keeper: keeper }) }
+        Self {
+            block: Arc::new(Block {
+                base,
+                len,
+                _keeper: keeper,
+            }),
+        }
     }
 
     /// Size in octets.
@@ -130,7 +144,10 @@ impl<T: Plain> Slice<T> {
     // Loom's atomics live in its own books, not in octets: every slice is made of fresh values.
     #[cfg(loom)]
     fn new(_base: NonNull<T>, len: usize, memory: Memory) -> Self {
-        Self { items: (0..len).map(|_| T::default()).collect(), memory }
+        Self {
+            items: (0..len).map(|_| T::default()).collect(),
+            memory,
+        }
     }
 }
 
@@ -178,11 +195,15 @@ impl<T> Clone for Slice<T> {
 
 impl<T> fmt::Debug for Slice<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slice").field("values", &self.len()).field("of", &self.memory).finish()
+        f.debug_struct("Slice")
+            .field("values", &self.len())
+            .field("of", &self.memory)
+            .finish()
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::shared::sync::{AtomicU64, Ordering};

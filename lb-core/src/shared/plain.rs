@@ -4,9 +4,12 @@
 //! its contents can be anything; a shape is admitted only when anything is a valid value of it.
 //! The meaning of each shape is said where it is defined; this page is the complete list.
 //! Easy to get wrong: a field added to one of these structs changes the layout, so
-//! [`region::LAYOUT_VERSION`](super::region::LAYOUT_VERSION) goes up with it.
+//! [`LAYOUT_VERSION`](super::layout::LAYOUT_VERSION) goes up with it.
 
-#![expect(unsafe_code, reason = "the admission of a shape is a promise that the compiler cannot check")]
+#![expect(
+    unsafe_code,
+    reason = "the admission of a shape is a promise that the compiler cannot check"
+)]
 
 use super::region::{Header, Identity, TableControl};
 use super::sync::{AtomicU32, AtomicU64};

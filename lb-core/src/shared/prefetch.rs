@@ -25,7 +25,9 @@ pub fn prefetch_line<T>(value: &T, line: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let address = std::ptr::from_ref(value).cast::<i8>().wrapping_add(line * LINE);
+        let address = std::ptr::from_ref(value)
+            .cast::<i8>()
+            .wrapping_add(line * LINE);
         // SAFETY: PREFETCHT0 reads nothing that the program could see and never faults, whatever
         // the address; the SSE that it needs is part of x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
