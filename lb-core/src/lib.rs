@@ -11,6 +11,8 @@ pub mod filter;
 pub mod flow;
 pub mod frame;
 pub mod id;
+pub mod load;
+pub mod master;
 pub mod packet;
 pub mod route;
 pub mod scheduler;

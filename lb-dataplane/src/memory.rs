@@ -177,7 +177,7 @@ fn remark(named: &Named, layout: &Layout) -> String {
 
 fn adoption(v4: Adopted, v6: Adopted) -> String {
     format!(
-        "adopted {} IPv4 and {} IPv6 connections; {} were half made and are undone, {} are lost",
+        "adopted {} IPv4 and {} IPv6 connections; {} were half made or half removed and are gone, {} are lost",
         v4.kept,
         v6.kept,
         v4.unfinished + v6.unfinished,

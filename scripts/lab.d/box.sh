@@ -48,9 +48,11 @@ lab_start() {
     ! runs "$STATE/pids/box" || fail "the box runs already: scripts/lab stop ends it"
     file=$(program)
     [ -x "$file" ] || fail "there is no program $file: build it with cargo build --release"
+    # A program that was killed still holds its hugepages.
+    remove_dpdk_files
     mapfile -t args < <(eal)
     [ ! -e "$STATE/one-armed" ] || ports=0
-    args+=(-- --ports "$ports" --config "$STATE/lb.json" --report "$STATE/report.json" "$@")
+    args+=(-- --ports "$ports" --config "$STATE/lb.json" --report "$STATE/report.json" --state "$STATE/state" "$@")
     rm -f "$STATE/box.exit" "$STATE/report.json" "$STATE/pids/box"
     echo "lab: box runs $file ${args[*]}"
     # The outer shell outlives the program only to write down its exit status.

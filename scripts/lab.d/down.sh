@@ -43,6 +43,8 @@ tear_down() {
         while read -r name; do remove_namespace "$name"; done <"$STATE/namespaces"
     fi
     if [ -f "$STATE/pids/box" ]; then remove_dpdk_files; fi
+    # On hugepages the region lies elsewhere, and the state directory holds a link to it.
+    if [ -L "$STATE/state/region" ]; then rm -f "$(readlink "$STATE/state/region")"; fi
     rm -rf "$STATE"
 }
 

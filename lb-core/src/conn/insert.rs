@@ -19,6 +19,9 @@ use crate::shared::sync::{Ordering, fence, spin_loop};
 /// Times to try again when another lane is just inserting the same key.
 const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 4 };
 
+/// Looks at another lane's half-made entry before it is given up: some ten microseconds.
+const LOOKS: u32 = if cfg!(loom) { 2 } else { 256 };
+
 /// A connection to be inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewConn<const W: usize> {
@@ -72,7 +75,15 @@ pub enum InsertError {
 enum Clash {
     None,
     Live(ConnId, Direction),
-    Tentative,
+    Tentative(ConnId),
+}
+
+/// Why an entry may not become live now.
+enum Twin {
+    /// Another one has a key of it.
+    Live(InsertError),
+    /// Another one, in this cell, is about to have one.
+    Tentative(ConnId),
 }
 
 impl<const W: usize> ConnTable<W> {
@@ -101,7 +112,7 @@ impl<const W: usize> ConnTable<W> {
         self.prepare(cell, new);
         for attempt in 0..=ATTEMPTS {
             let result = self.place(cell, hash, back.map(|(hash, _)| hash));
-            let result = result.and_then(|()| self.check_unique(cell, (hash, &new.forward), back));
+            let result = result.and_then(|()| self.outlast(cell, (hash, &new.forward), back));
             match result {
                 Ok(()) => {
                     self.go_live(lane, cell, new);
@@ -173,23 +184,44 @@ impl<const W: usize> ConnTable<W> {
         first.take_slot(first.empty(), value)
     }
 
-    /// Step 3: nobody else has one of the keys, or will get it.
+    /// Step 3: nobody else has one of the keys, or will get it. Of two entries that are being inserted, the
+    /// one in the lower cell stays in its slots and looks again, the other withdraws at once: so one of
+    /// them gets through, unless its lcore is stopped in the middle.
+    fn outlast(
+        &self,
+        cell: u32,
+        forward: (FlowHash, &FlowKey<W>),
+        back: Option<(FlowHash, FlowKey<W>)>,
+    ) -> Result<(), InsertError> {
+        for _ in 0..LOOKS {
+            match self.check_unique(cell, forward, back) {
+                Ok(()) => return Ok(()),
+                Err(Twin::Live(error)) => return Err(error),
+                Err(Twin::Tentative(other)) if other.0 < cell => break,
+                Err(Twin::Tentative(_)) => spin_loop(),
+            }
+        }
+        Err(InsertError::Contended)
+    }
+
     fn check_unique(
         &self,
         cell: u32,
         (hash, key): (FlowHash, &FlowKey<W>),
         back: Option<(FlowHash, FlowKey<W>)>,
-    ) -> Result<(), InsertError> {
+    ) -> Result<(), Twin> {
         fence(Ordering::SeqCst);
         match self.other_with(cell, hash, key) {
             Clash::None => {}
-            Clash::Live(id, direction) => return Err(InsertError::Exists { id, direction }),
-            Clash::Tentative => return Err(InsertError::Contended),
+            Clash::Live(id, direction) => {
+                return Err(Twin::Live(InsertError::Exists { id, direction }));
+            }
+            Clash::Tentative(id) => return Err(Twin::Tentative(id)),
         }
         match back.map_or(Clash::None, |(hash, key)| self.other_with(cell, hash, &key)) {
             Clash::None => Ok(()),
-            Clash::Live(..) => Err(InsertError::ReverseTaken),
-            Clash::Tentative => Err(InsertError::Contended),
+            Clash::Live(..) => Err(Twin::Live(InsertError::ReverseTaken)),
+            Clash::Tentative(id) => Err(Twin::Tentative(id)),
         }
     }
 
@@ -215,7 +247,7 @@ impl<const W: usize> ConnTable<W> {
             match conn.life() {
                 _ if id.0 == cell => {}
                 Some(Life::Live) => return Clash::Live(id, direction),
-                Some(Life::Tentative) => tentative = Clash::Tentative,
+                Some(Life::Tentative) => tentative = Clash::Tentative(id),
                 _ => {}
             }
         }

@@ -184,17 +184,25 @@ impl<const W: usize> ConnTable<W> {
         }
     }
 
+    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right. `None`
+    /// decides nothing; [`resolve`](Self::resolve) does.
+    #[inline(always)]
+    #[must_use]
+    pub fn resolve_likely(&self, probe: Probe, key: &FlowKey<W>) -> Option<Found<'_, W>> {
+        let slot = probe.candidate()?;
+        let cell = slot.cell()?;
+        let conn = self.cell(cell)?;
+        let is_it = conn.has_key(slot.direction(), key) && conn.is_live();
+        is_it.then_some((ConnId(cell), slot.direction(), conn))
+    }
+
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
     #[inline(always)]
     #[must_use]
     pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
-        if let Some(slot) = probe.candidate()
-            && let Some(cell) = slot.cell()
-            && let Some(conn) = self.cell(cell)
-            && conn.has_key(slot.direction(), key)
-            && conn.is_live()
-        {
-            return Some((ConnId(cell), slot.direction(), conn));
+        let likely = self.resolve_likely(probe, key);
+        if likely.is_some() {
+            return likely;
         }
         if probe.is_nothing() {
             None
