@@ -49,6 +49,7 @@ limit() {
     case $1 in
     lint | loom | fuzz | system) echo 900 ;;
     test) echo 1200 ;;
+    bench) echo 600 ;;
     *) echo 300 ;;
     esac
 }

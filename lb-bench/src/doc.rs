@@ -38,8 +38,8 @@ const END: &str = "<!-- figures: end -->";
 /// There are no results, or the page has no markers.
 pub fn run(options: &Options) -> Result<()> {
     let suite: Option<Results> = read(&options.results.join("filter.json"))?;
-    let contests: Vec<contest::Report> = read_all(&options.results.join("contest"))?;
-    let starts: Vec<contest::Report> = read_all(&options.results.join("start"))?;
+    let contests: Vec<contest::report::Report> = read_all(&options.results.join("contest"))?;
+    let starts: Vec<contest::report::Report> = read_all(&options.results.join("start"))?;
     ensure!(
         suite.is_some() || !contests.is_empty(),
         "{}: no results; run scripts/bench first",
@@ -90,8 +90,8 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     Ok(Some(value))
 }
 
-fn read_all(directory: &Path) -> Result<Vec<contest::Report>> {
-    let mut reports: Vec<contest::Report> = Vec::new();
+fn read_all(directory: &Path) -> Result<Vec<contest::report::Report>> {
+    let mut reports: Vec<contest::report::Report> = Vec::new();
     if directory.exists() {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
@@ -133,7 +133,7 @@ const fn wanted_ratio(flows: u32) -> f64 {
     if flows > 65_536 { 0.45 } else { 0.60 }
 }
 
-fn contest_table(reports: &[contest::Report]) -> String {
+fn contest_table(reports: &[contest::report::Report]) -> String {
     let mut text = String::from(
         "### The program beside testpmd\n\n![Packets per second](performance-contest.svg)\n\n\
          | flows | who | Mpps, median | worst – best | ns per packet | of testpmd, median | worst – best | wanted |\n\
@@ -289,7 +289,7 @@ fn multiple(ratio: f64) -> String {
     format!("{ratio:.2}")
 }
 
-fn start_lines(reports: &[contest::Report]) -> String {
+fn start_lines(reports: &[contest::report::Report]) -> String {
     let mut text = String::new();
     for report in reports {
         for outcome in &report.results {
@@ -308,14 +308,14 @@ fn start_lines(reports: &[contest::Report]) -> String {
     text
 }
 
-fn contest_chart(reports: &[contest::Report]) -> Chart {
+fn contest_chart(reports: &[contest::report::Report]) -> Chart {
     let mut series: Vec<String> = Vec::new();
     for outcome in reports.iter().flat_map(|report| &report.results) {
         if !series.contains(&outcome.who) {
             series.push(outcome.who.clone());
         }
     }
-    let group = |report: &contest::Report| {
+    let group = |report: &contest::report::Report| {
         let bars = series.iter().map(|who| {
             let outcome = report.results.iter().find(|outcome| outcome.who == *who);
             outcome.map(|outcome| bar(outcome.mpps))

@@ -68,6 +68,10 @@ impl Publisher {
     ///
     /// # Errors
     /// The distribution, while some lcore may still read the spare buffer; it may be published a moment later.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the distribution goes back to its maker, once per generation at most"
+    )]
     pub fn publish(&mut self, distribution: Distribution) -> Result<u64, NotYet<Distribution>> {
         distribution.enter_neighbors(&self.tables.neighbors);
         let generation = self.writer.try_publish(distribution)?;

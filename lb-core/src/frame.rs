@@ -96,10 +96,12 @@ pub(crate) enum Plain {
     Other,
 }
 
-/// EtherType, version and header length.
-const IPV4_WITHOUT_OPTIONS: u32 = 0x08_0045;
-/// EtherType and version.
-const IPV6_ANY: u32 = 0x8_6dd6;
+/// EtherType, version and header length, as they stand in a frame.
+const IPV4_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
+const IPV4_WITHOUT_OPTIONS: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
+/// EtherType and version, as they stand in a frame.
+const IPV6_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xf0, 0]);
+const IPV6_ANY: u32 = u32::from_ne_bytes([0x86, 0xdd, 0x60, 0]);
 
 /// The straight path: untagged TCP or UDP to our MAC, without IP options or extension headers, with all
 /// headers at hand, and nothing wrong with it.
@@ -111,10 +113,10 @@ pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
     if !own.is_dst_of(f.array_at::<0, 8>()) {
         return Plain::Other;
     }
-    let kind = f.u32_at::<12>();
-    if kind >> 8 == IPV4_WITHOUT_OPTIONS {
+    let kind = u32::from_ne_bytes(f.array_at::<12, 4>());
+    if kind & IPV4_KIND == IPV4_WITHOUT_OPTIONS {
         plain_v4(f, total_len).map_or(Plain::Other, Plain::V4)
-    } else if kind >> 12 == IPV6_ANY {
+    } else if kind & IPV6_KIND == IPV6_ANY {
         plain_v6(head, total_len).map_or(Plain::Other, Plain::V6)
     } else {
         Plain::Other
@@ -140,17 +142,18 @@ fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
     let is_whole = ip_len + ETHERNET <= total_len;
     // Neither more fragments nor an offset.
     let is_unfragmented = f.u16_at::<20>() & 0x3fff == 0;
-    let words = u128::from(u64::from_ne_bytes(f.array_at::<14, 8>()))
-        + u128::from(u64::from_ne_bytes(f.array_at::<22, 8>()))
-        + u128::from(u32::from_ne_bytes(f.array_at::<30, 4>()));
+    let words = [
+        u64::from_ne_bytes(f.array_at::<14, 8>()),
+        u64::from_ne_bytes(f.array_at::<22, 8>()),
+        u32::from_ne_bytes(f.array_at::<30, 4>()).into(),
+    ];
     if !(is_whole && is_unfragmented && folds_to_ones(words)) {
         return None;
     }
     let protocol = f[23];
-    // A length below the headers wraps to more than the frame can have.
     let flags = if protocol == TCP {
-        tcp_flags(f[46], f[47], ip_len.wrapping_sub(IPV4))?
-    } else if protocol == UDP && udp_fits(f.u16_at::<38>(), ip_len.wrapping_sub(IPV4), ip_len) {
+        tcp_flags(f[46], f[47], IPV4, ip_len)?
+    } else if protocol == UDP && udp_fits(f.u16_at::<38>(), IPV4, ip_len) {
         0
     } else {
         return None;
@@ -178,9 +181,8 @@ fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
     }
     let protocol = f[20];
     let flags = if protocol == TCP {
-        tcp_flags(f[66], f[67], l4_len)?
-    } else if protocol == UDP && udp_fits(f.u16_at::<58>(), l4_len, l4_len) && f.u16_at::<60>() != 0
-    {
+        tcp_flags(f[66], f[67], 0, l4_len)?
+    } else if protocol == UDP && udp_fits(f.u16_at::<58>(), 0, l4_len) && f.u16_at::<60>() != 0 {
         0
     } else {
         return None;
@@ -203,16 +205,17 @@ fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
     })
 }
 
-/// The flags of a well-formed TCP header; `None` where the offset or the flags are wrong.
+/// The flags of a well-formed TCP header that stands `before` octets behind the beginning of what is `len`
+/// octets long; `None` where the offset or the flags are wrong.
 #[inline(always)]
-fn tcp_flags(offset: u8, flags: u8, l4_len: usize) -> Option<u8> {
+fn tcp_flags(offset: u8, flags: u8, before: usize, len: usize) -> Option<u8> {
     let header = usize::from(offset >> 4) * 4;
-    (header >= 20 && header <= l4_len && l4_len <= 0xffff && !is_illegal(flags)).then_some(flags)
+    (header >= 20 && before + header <= len && !is_illegal(flags)).then_some(flags)
 }
 
 #[inline(always)]
-const fn udp_fits(udp_len: u16, l4_len: usize, ip_len: usize) -> bool {
-    udp_len >= 8 && udp_len as usize <= l4_len && l4_len <= ip_len
+const fn udp_fits(udp_len: u16, before: usize, len: usize) -> bool {
+    udp_len >= 8 && before + udp_len as usize <= len
 }
 
 #[inline(always)]
@@ -244,15 +247,14 @@ const ILLEGAL_FLAGS: u64 = {
     set
 };
 
-/// Whether a wide sum of words folds to 0xFFFF, as a header with a correct checksum does. The order of
+/// Whether words add up to what folds to 0xFFFF, as a header with a correct checksum does. The order of
 /// octets does not matter to that (RFC 1071, section 2 B).
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "takes the sum apart")]
-const fn folds_to_ones(sum: u128) -> bool {
-    // Congruent to 0 modulo 0xFFFF, exactly when it folds to 0xFFFF: it cannot be 0, since the header's
-    // first octet is 0x45. 2^64 is congruent to 1, so the carries count as ones.
-    let (low, carries) = (sum as u64, (sum >> 64) as u64);
-    let once = (low & 0xffff_ffff) + (low >> 32) + carries;
-    let twice = (once & 0xffff) + (once >> 16 & 0xffff) + (once >> 32);
-    (twice & 0xffff) + (twice >> 16) == 0xffff
+const fn folds_to_ones([a, b, c]: [u64; 3]) -> bool {
+    // 2^64 is congruent to 1 modulo 0xFFFF, so a carry counts as one. Congruent to 0 is the sum exactly
+    // when it folds to 0xFFFF: it cannot be 0, since the header's first octet is 0x45. The remainder by a
+    // constant costs one multiplication.
+    let (sum, carry) = a.overflowing_add(b);
+    let (sum, second) = (sum + carry as u64).overflowing_add(c);
+    (sum + second as u64).is_multiple_of(0xffff)
 }

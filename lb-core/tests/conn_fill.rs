@@ -2,7 +2,7 @@
 //!
 //! No counterpart in the patent.
 #![cfg(not(loom))]
-#![expect(clippy::unwrap_used, reason = "test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test")]
 
 mod conn_kit;
 

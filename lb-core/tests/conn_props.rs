@@ -29,10 +29,16 @@ struct Pair<const W: usize> {
     lanes: Vec<Lane<W>>,
     map: HashMap<u32, (ConnId, Tick)>,
     now: Tick,
-    turns: usize,
+    turns: u32,
 }
 
 const LIFE: u32 = 50;
+
+/// Spreads the work over the lanes.
+fn pick<const W: usize>(lanes: &mut [Lane<W>], n: u32) -> &mut Lane<W> {
+    let number = n as usize % lanes.len();
+    lanes.get_mut(number).unwrap()
+}
 
 impl<const W: usize> Pair<W>
 where
@@ -40,7 +46,13 @@ where
 {
     fn new(capacity: u32) -> Self {
         let (table, lanes) = table(capacity, 2);
-        Self { table, lanes, map: HashMap::new(), now: Tick(1), turns: 0 }
+        Self {
+            table,
+            lanes,
+            map: HashMap::new(),
+            now: Tick(1),
+            turns: 0,
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -54,15 +66,11 @@ where
         }
     }
 
-    fn lane(&mut self, n: u32) -> usize {
-        n as usize % self.lanes.len()
-    }
-
     fn insert(&mut self, n: u32) {
         let mut new = flow::<W>(n);
         (new.now, new.due) = (self.now, self.now.after(LIFE + 1));
-        let lane = self.lane(n);
-        let result = self.table.insert(&mut self.lanes[lane], self.table.hash(&new.forward), &new);
+        let lane = pick(&mut self.lanes, n);
+        let result = self.table.insert(lane, self.table.hash(&new.forward), &new);
         match self.map.get(&n) {
             Some(&(id, _)) => {
                 let direction = Direction::Forward;
@@ -79,18 +87,23 @@ where
 
     fn find(&self, n: u32) {
         let flow = flow::<W>(n);
-        let keys = [(flow.forward, Direction::Forward), (flow.reverse.unwrap(), Direction::Reverse)];
+        let keys = [
+            (flow.forward, Direction::Forward),
+            (flow.reverse.unwrap(), Direction::Reverse),
+        ];
         for (key, way) in keys {
             let found = self.table.find(self.table.hash(&key), &key);
-            assert_eq!(found.map(|(id, _, _)| id), self.map.get(&n).map(|&(id, _)| id));
+            assert_eq!(
+                found.map(|(id, _, _)| id),
+                self.map.get(&n).map(|&(id, _)| id)
+            );
             assert!(found.is_none_or(|(_, there, conn)| there == way && is_flow(conn, n)));
         }
     }
 
     fn remove(&mut self, n: u32) {
         if let Some((id, _)) = self.map.remove(&n) {
-            let lane = self.lane(n >> 1);
-            assert!(self.table.remove(&mut self.lanes[lane], id));
+            assert!(self.table.remove(pick(&mut self.lanes, n >> 1), id));
         }
     }
 
@@ -103,8 +116,7 @@ where
 
     fn turn(&mut self) {
         self.turns += 1;
-        let lane = self.turns % self.lanes.len();
-        self.table.turn(&mut self.lanes[lane]);
+        self.table.turn(pick(&mut self.lanes, self.turns));
     }
 
     /// One second passes, and all lanes sweep their whole share.
@@ -113,7 +125,8 @@ where
         let mut ended = Vec::new();
         for lane in &mut self.lanes {
             let share = self.table.share(lane);
-            self.table.sweep(lane, self.now, share, |_| LIFE, |id, _| ended.push(id));
+            self.table
+                .sweep(lane, self.now, share, |_| LIFE, |id, _| ended.push(id));
         }
         let now = self.now;
         let before = self.map.len();

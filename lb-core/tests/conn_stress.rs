@@ -24,7 +24,11 @@ fn work(table: &ConnTable<2>, lane: &mut Lane<2>, seed: u32) -> (u64, u64) {
             let n = digest(round.wrapping_mul(8).wrapping_add(i) ^ seed.wrapping_mul(0x0101_0101));
             let (n, wish) = (n % FLOWS, n / FLOWS % 8);
             let new = flow::<2>(n);
-            let key = if wish % 2 == 0 { new.forward } else { new.reverse.unwrap() };
+            let key = if wish % 2 == 0 {
+                new.forward
+            } else {
+                new.reverse.unwrap()
+            };
             let hash = table.hash(&key);
             match table.resolve(table.probe(hash), hash, &key) {
                 Some((id, _, conn)) => {
@@ -40,7 +44,10 @@ fn work(table: &ConnTable<2>, lane: &mut Lane<2>, seed: u32) -> (u64, u64) {
                 },
             }
         }
-        assert!(held.iter().all(|&(n, conn)| is_flow(conn, n)), "an entry changed within a turn");
+        assert!(
+            held.iter().all(|&(n, conn)| is_flow(conn, n)),
+            "an entry changed within a turn"
+        );
         if round % 64 == 0 {
             table.sweep(lane, Tick(1), 512, |_| 60, |_, _| ());
         }
@@ -62,11 +69,18 @@ fn four_threads_never_get_another_flows_entry() {
                 scope.spawn(move || work(table, &mut lane, seed))
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect::<Vec<_>>()
     });
-    let (inserted, removed) =
-        sums.iter().fold((0, 0), |sum, &(inserted, removed)| (sum.0 + inserted, sum.1 + removed));
-    println!("inserted {inserted}, removed {removed}, left {}", table.len());
+    let (inserted, removed) = sums.iter().fold((0, 0), |sum, &(inserted, removed)| {
+        (sum.0 + inserted, sum.1 + removed)
+    });
+    println!(
+        "inserted {inserted}, removed {removed}, left {}",
+        table.len()
+    );
     assert!(removed > 10_000, "{removed}");
     assert_eq!(table.len(), inserted - removed);
     let found = (0..FLOWS).filter(|&n| {

@@ -21,7 +21,9 @@ fn both_directions_of_a_flow_lead_to_the_same_entry() {
     {
         let (table, mut lanes) = table::<W>(64, 1);
         let new = flow::<W>(5);
-        let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+        let id = table
+            .insert(&mut lanes[0], table.hash(&new.forward), &new)
+            .unwrap();
         let (there, direction, conn) = table.find(table.hash(&new.forward), &new.forward).unwrap();
         assert_eq!((there, direction), (id, Direction::Forward));
         assert!(is_flow(conn, 5) && !conn.is_one_way());
@@ -37,9 +39,20 @@ fn both_directions_of_a_flow_lead_to_the_same_entry() {
 fn a_direct_flow_is_found_from_the_client_side_only() {
     let (table, mut lanes) = table::<2>(64, 1);
     let nat = flow::<2>(5);
-    let new = lb_core::conn::NewConn { reverse: None, ..nat };
-    table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
-    assert!(table.find(table.hash(&new.forward), &new.forward).unwrap().2.is_one_way());
+    let new = lb_core::conn::NewConn {
+        reverse: None,
+        ..nat
+    };
+    table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
+    assert!(
+        table
+            .find(table.hash(&new.forward), &new.forward)
+            .unwrap()
+            .2
+            .is_one_way()
+    );
     let back = nat.reverse.unwrap();
     assert!(table.find(table.hash(&back), &back).is_none());
 }
@@ -48,9 +61,17 @@ fn a_direct_flow_is_found_from_the_client_side_only() {
 fn a_flow_that_is_there_is_named_instead_of_inserted_again() {
     let (table, mut lanes) = table::<2>(64, 1);
     let new = flow::<2>(5);
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
     let again = table.insert(&mut lanes[0], table.hash(&new.forward), &new);
-    assert_eq!(again, Err(InsertError::Exists { id, direction: Direction::Forward }));
+    assert_eq!(
+        again,
+        Err(InsertError::Exists {
+            id,
+            direction: Direction::Forward
+        })
+    );
     assert_eq!(table.len(), 1);
     assert!(table.find(table.hash(&new.forward), &new.forward).is_some());
 }
@@ -59,11 +80,20 @@ fn a_flow_that_is_there_is_named_instead_of_inserted_again() {
 fn a_flow_whose_way_back_is_anothers_is_refused() {
     let (table, mut lanes) = table::<2>(64, 1);
     let first = flow::<2>(5);
-    let second = lb_core::conn::NewConn { reverse: first.reverse, ..flow::<2>(6) };
-    table.insert(&mut lanes[0], table.hash(&first.forward), &first).unwrap();
+    let second = lb_core::conn::NewConn {
+        reverse: first.reverse,
+        ..flow::<2>(6)
+    };
+    table
+        .insert(&mut lanes[0], table.hash(&first.forward), &first)
+        .unwrap();
     let result = table.insert(&mut lanes[0], table.hash(&second.forward), &second);
     assert_eq!(result, Err(InsertError::ReverseTaken));
-    assert!(table.find(table.hash(&second.forward), &second.forward).is_none());
+    assert!(
+        table
+            .find(table.hash(&second.forward), &second.forward)
+            .is_none()
+    );
     let back = first.reverse.unwrap();
     assert!(is_flow(table.find(table.hash(&back), &back).unwrap().2, 5));
 }
@@ -72,8 +102,13 @@ fn a_flow_whose_way_back_is_anothers_is_refused() {
 fn a_way_back_may_not_be_another_flows_way_there() {
     let (table, mut lanes) = table::<2>(64, 1);
     let first = flow::<2>(5);
-    let second = lb_core::conn::NewConn { reverse: Some(first.forward), ..flow::<2>(6) };
-    table.insert(&mut lanes[0], table.hash(&first.forward), &first).unwrap();
+    let second = lb_core::conn::NewConn {
+        reverse: Some(first.forward),
+        ..flow::<2>(6)
+    };
+    table
+        .insert(&mut lanes[0], table.hash(&first.forward), &first)
+        .unwrap();
     let result = table.insert(&mut lanes[0], table.hash(&second.forward), &second);
     assert_eq!(result, Err(InsertError::ReverseTaken));
 }
@@ -82,22 +117,31 @@ fn a_way_back_may_not_be_another_flows_way_there() {
 fn a_removed_flow_is_gone_at_once_and_may_come_again() {
     let (table, mut lanes) = table::<2>(64, 1);
     let new = flow::<2>(5);
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
     assert!(table.remove(&mut lanes[0], id));
     assert!(!table.remove(&mut lanes[0], id));
     assert!(table.find(table.hash(&new.forward), &new.forward).is_none());
     assert!(table.is_empty());
-    let again = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+    let again = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
     assert_ne!(again, id, "the old entry may still be held in this turn");
 }
 
 #[test]
 fn a_removed_entry_is_not_reused_before_every_lane_has_turned() {
-    let (table, mut lanes) = table::<2>(1, 2);
-    let [mut one, mut other] = <[_; 2]>::try_from(lanes.drain(..).collect::<Vec<_>>()).unwrap();
+    let (table, lanes) = table::<2>(1, 2);
+    let [mut one, mut other] = <[_; 2]>::try_from(lanes).unwrap();
     let (old, new) = (flow::<2>(1), flow::<2>(2));
-    let id = table.insert(&mut one, table.hash(&old.forward), &old).unwrap();
-    let held = table.find(table.hash(&old.forward), &old.forward).unwrap().2;
+    let id = table
+        .insert(&mut one, table.hash(&old.forward), &old)
+        .unwrap();
+    let held = table
+        .find(table.hash(&old.forward), &old.forward)
+        .unwrap()
+        .2;
     assert!(table.remove(&mut one, id));
     let mut insert = || {
         table.turn(&mut one);
@@ -117,7 +161,9 @@ fn a_table_of_one_takes_flows_again_and_again() {
     let (table, mut lanes) = table::<2>(1, 1);
     for n in 0..1000 {
         let new = flow::<2>(n);
-        let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+        let id = table
+            .insert(&mut lanes[0], table.hash(&new.forward), &new)
+            .unwrap();
         assert!(is_flow(table.conn(id).unwrap(), n));
         assert!(table.remove(&mut lanes[0], id));
         table.turn(&mut lanes[0]);
@@ -150,14 +196,18 @@ fn the_stages_of_a_burst_find_what_find_finds() {
         let (table, mut lanes) = table::<W>(4096, 1);
         for n in 0..4000 {
             let new = flow::<W>(n);
-            table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+            table
+                .insert(&mut lanes[0], table.hash(&new.forward), &new)
+                .unwrap();
         }
         for n in 0..8000 {
             for key in [flow::<W>(n).forward, flow::<W>(n).reverse.unwrap()] {
                 let hash = table.hash(&key);
                 table.prefetch_bucket(hash);
                 let probe = table.probe(hash);
-                let staged = table.resolve(probe, hash, &key).map(|(id, way, _)| (id, way));
+                let staged = table
+                    .resolve(probe, hash, &key)
+                    .map(|(id, way, _)| (id, way));
                 let plain = table.find(hash, &key).map(|(id, way, _)| (id, way));
                 assert_eq!(staged, plain);
                 assert_eq!(staged.is_some(), n < 4000);
@@ -169,6 +219,29 @@ fn the_stages_of_a_burst_find_what_find_finds() {
 }
 
 #[test]
+fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
+    let (table, mut lanes) = table::<2>(4096, 1);
+    for n in 0..4000 {
+        let new = flow::<2>(n);
+        table
+            .insert(&mut lanes[0], table.hash(&new.forward), &new)
+            .unwrap();
+    }
+    for first in (0..8000).step_by(100) {
+        // More than 64, too: those behind are only slower.
+        let mut burst: Vec<_> = (first..first + 100)
+            .map(|n| (n, table.hash(&flow::<2>(n).forward), Probe::default()))
+            .collect();
+        table.probe_burst(&mut burst, |(_, hash, probe)| (*hash, probe));
+        for (n, hash, probe) in burst {
+            let found = table.resolve(probe, hash, &flow::<2>(n).forward);
+            assert_eq!(found.is_some(), n < 4000);
+            assert!(found.is_none_or(|(_, _, conn)| is_flow(conn, n)));
+        }
+    }
+}
+
+#[test]
 fn a_probe_that_found_another_entry_with_the_same_tag_is_only_a_hint() {
     let (table, mut lanes) = table::<2>(64, 1);
     let (new, other) = (flow::<2>(5), flow::<2>(6));
@@ -177,21 +250,42 @@ fn a_probe_that_found_another_entry_with_the_same_tag_is_only_a_hint() {
     let probe = table.probe(hash);
     assert!(!probe.is_nothing());
     assert!(table.resolve(probe, hash, &other.forward).is_none());
-    assert!(table.resolve(Probe::default(), hash, &new.forward).is_none());
+    assert!(
+        table
+            .resolve(Probe::default(), hash, &new.forward)
+            .is_none()
+    );
 }
 
 #[test]
 fn live_counts_follow_inserts_and_removals_and_know_no_slot_out_of_range() {
     let (table, mut lanes) = table::<2>(64, 1);
-    let new = lb_core::conn::NewConn { service: ServiceSlot(3), backend: BackendSlot(9), ..flow(1) };
-    let stray = lb_core::conn::NewConn { backend: BackendSlot(u32::MAX), ..flow(2) };
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
-    table.insert(&mut lanes[0], table.hash(&stray.forward), &stray).unwrap();
+    let new = lb_core::conn::NewConn {
+        service: ServiceSlot(3),
+        backend: BackendSlot(9),
+        ..flow(1)
+    };
+    let stray = lb_core::conn::NewConn {
+        backend: BackendSlot(u32::MAX),
+        ..flow(2)
+    };
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
+    table
+        .insert(&mut lanes[0], table.hash(&stray.forward), &stray)
+        .unwrap();
     let live = table.live();
-    assert_eq!((live.service(ServiceSlot(3)), live.backend(BackendSlot(9))), (1, 1));
+    assert_eq!(
+        (live.service(ServiceSlot(3)), live.backend(BackendSlot(9))),
+        (1, 1)
+    );
     assert_eq!(live.backend(BackendSlot(u32::MAX)), 0);
     table.remove(&mut lanes[0], id);
-    assert_eq!((live.service(ServiceSlot(3)), live.backend(BackendSlot(9))), (0, 0));
+    assert_eq!(
+        (live.service(ServiceSlot(3)), live.backend(BackendSlot(9))),
+        (0, 0)
+    );
     assert_eq!(table.len(), 1);
 }
 
@@ -199,8 +293,16 @@ fn live_counts_follow_inserts_and_removals_and_know_no_slot_out_of_range() {
 fn a_state_changes_only_from_the_one_that_was_expected() {
     let (table, mut lanes) = table::<2>(64, 1);
     let new = flow::<2>(5);
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
-    let (syn, established) = (new.state, ConnState { protocol: 2, flags: 0x8001 });
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
+    let (syn, established) = (
+        new.state,
+        ConnState {
+            protocol: 2,
+            flags: 0x8001,
+        },
+    );
     assert!(table.change_state(id, syn, established, Tick(100)));
     assert!(!table.change_state(id, syn, established, Tick(100)));
     assert_eq!(table.conn(id).unwrap().state(), established);
@@ -212,7 +314,9 @@ fn a_state_changes_only_from_the_one_that_was_expected() {
 fn what_may_change_in_a_live_entry_is_read_back() {
     let (table, mut lanes) = table::<5>(64, 1);
     let new = flow::<5>(5);
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
     let conn = table.conn(id).unwrap();
     conn.touch(Tick(17));
     conn.set_next_hop(0xdead_beef);
@@ -227,7 +331,11 @@ fn what_may_change_in_a_live_entry_is_read_back() {
 fn pages_of_a_listing_show_every_connection_once() {
     let (table, mut lanes) = table::<2>(4096, 1);
     let ids: Vec<ConnId> = (0..1000)
-        .map(|n| table.insert(&mut lanes[0], table.hash(&flow::<2>(n).forward), &flow(n)).unwrap())
+        .map(|n| {
+            table
+                .insert(&mut lanes[0], table.hash(&flow::<2>(n).forward), &flow(n))
+                .unwrap()
+        })
         .collect();
     for &id in ids.iter().step_by(3) {
         table.remove(&mut lanes[0], id);
@@ -236,7 +344,9 @@ fn pages_of_a_listing_show_every_connection_once() {
     let mut next = Some(ConnId(0));
     let mut pages = 0;
     while let Some(from) = next {
-        next = table.for_each(from, 100, |id, conn| seen.push((id, conn.key(Direction::Forward))));
+        next = table.for_each(from, 100, |id, conn| {
+            seen.push((id, conn.key(Direction::Forward)))
+        });
         pages += 1;
     }
     assert!(pages >= 10, "{pages} pages");
@@ -252,19 +362,31 @@ fn pages_of_a_listing_show_every_connection_once() {
 fn a_flow_without_packets_ends_after_its_life_and_not_before() {
     let (table, mut lanes) = table::<2>(64, 1);
     let new = flow::<2>(5);
-    table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
+    table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
     let mut sweep = |now| {
         let share = table.share(&lanes[0]);
         let mut ended = 0;
-        let removed = table.sweep(&mut lanes[0], Tick(now), share, |_| 60, |_, conn| {
-            assert!(is_flow(conn, 5));
-            ended += 1;
-        });
+        let removed = table.sweep(
+            &mut lanes[0],
+            Tick(now),
+            share,
+            |_| 60,
+            |_, conn| {
+                assert!(is_flow(conn, 5));
+                ended += 1;
+            },
+        );
         assert_eq!(removed, ended);
         removed
     };
     assert_eq!(sweep(60), 0);
-    assert_eq!(sweep(61), 0, "the last packet may have come at the end of second 1");
+    assert_eq!(
+        sweep(61),
+        0,
+        "the last packet may have come at the end of second 1"
+    );
     assert_eq!(sweep(62), 1);
     assert!(table.is_empty());
 }
@@ -273,8 +395,13 @@ fn a_flow_without_packets_ends_after_its_life_and_not_before() {
 fn packets_keep_a_flow_and_a_closing_state_shortens_its_life() {
     let (table, mut lanes) = table::<2>(64, 1);
     let new = flow::<2>(5);
-    let id = table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
-    let closing = ConnState { protocol: 9, flags: 0 };
+    let id = table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
+    let closing = ConnState {
+        protocol: 9,
+        flags: 0,
+    };
     let mut sweep = |now| {
         let life = |conn: &lb_core::conn::Conn<2>| if conn.state() == closing { 10 } else { 7440 };
         table.sweep(&mut lanes[0], Tick(now), 4096, life, |_, _| ())
@@ -289,11 +416,22 @@ fn packets_keep_a_flow_and_a_closing_state_shortens_its_life() {
 #[test]
 fn shorter_lives_by_configuration_show_after_a_recheck() {
     let (table, mut lanes) = table::<2>(64, 1);
-    let new = lb_core::conn::NewConn { due: Tick(7441), ..flow::<2>(5) };
-    table.insert(&mut lanes[0], table.hash(&new.forward), &new).unwrap();
-    assert_eq!(table.sweep(&mut lanes[0], Tick(100), 4096, |_| 30, |_, _| ()), 0);
+    let new = lb_core::conn::NewConn {
+        due: Tick(7441),
+        ..flow::<2>(5)
+    };
+    table
+        .insert(&mut lanes[0], table.hash(&new.forward), &new)
+        .unwrap();
+    assert_eq!(
+        table.sweep(&mut lanes[0], Tick(100), 4096, |_| 30, |_, _| ()),
+        0
+    );
     table.recheck(&mut lanes[0]);
-    assert_eq!(table.sweep(&mut lanes[0], Tick(100), 4096, |_| 30, |_, _| ()), 1);
+    assert_eq!(
+        table.sweep(&mut lanes[0], Tick(100), 4096, |_| 30, |_, _| ()),
+        1
+    );
 }
 
 #[test]
@@ -301,7 +439,9 @@ fn lanes_that_sweep_their_shares_in_small_steps_meet_every_cell_within_a_round()
     let (table, mut lanes) = table::<2>(20_000, 3);
     for n in 0..10_000 {
         let lane = &mut lanes[n as usize % 3];
-        table.insert(lane, table.hash(&flow::<2>(n).forward), &flow(n)).unwrap();
+        table
+            .insert(lane, table.hash(&flow::<2>(n).forward), &flow(n))
+            .unwrap();
     }
     for lane in &mut lanes {
         let (share, steps) = (table.share(lane), 10);
@@ -319,7 +459,9 @@ fn cells_of_a_lane_that_was_given_up_come_back_through_the_sweep() {
     let mut stays = lanes.pop().unwrap();
     for n in 0..200 {
         let new = flow::<2>(n);
-        let id = table.insert(&mut gone, table.hash(&new.forward), &new).unwrap();
+        let id = table
+            .insert(&mut gone, table.hash(&new.forward), &new)
+            .unwrap();
         assert!(table.remove(&mut gone, id));
     }
     table.retire_lane(gone);
@@ -335,7 +477,9 @@ fn cells_of_a_lane_that_was_given_up_come_back_through_the_sweep() {
     table.retire_lane(sweeper);
     let inserted = (0..200)
         .filter(|&n| {
-            table.insert(&mut stays, table.hash(&flow::<2>(n).forward), &flow(n)).is_ok()
+            table
+                .insert(&mut stays, table.hash(&flow::<2>(n).forward), &flow(n))
+                .is_ok()
         })
         .count();
     assert_eq!(inserted, 200);
@@ -353,8 +497,10 @@ fn ipv4_and_ipv6_tables_of_one_region_do_not_touch_each_other() {
     let (v4, mut lanes4) = open::<2>(&region, 1);
     let (v6, mut lanes6) = open::<5>(&region, 1);
     for n in 0..40 {
-        v4.insert(&mut lanes4[0], v4.hash(&flow::<2>(n).forward), &flow(n)).unwrap();
-        v6.insert(&mut lanes6[0], v6.hash(&flow::<5>(n).forward), &flow(n)).unwrap();
+        v4.insert(&mut lanes4[0], v4.hash(&flow::<2>(n).forward), &flow(n))
+            .unwrap();
+        v6.insert(&mut lanes6[0], v6.hash(&flow::<5>(n).forward), &flow(n))
+            .unwrap();
     }
     for n in 0..40 {
         let (key4, key6) = (flow::<2>(n).forward, flow::<5>(n).forward);
@@ -381,7 +527,11 @@ fn memory_per_connection_at_eighty_percent_keeps_its_promise() {
     // Untouched memory costs nothing, so each table is charged with all that both share.
     let (v4, v6) = layout.octets_by_family();
     let per = |octets: usize| octets as f64 / (0.8 * f64::from(capacity));
-    println!("octets per connection at 80 %: IPv4 {:.1}, IPv6 {:.1}", per(v4), per(v6));
+    println!(
+        "octets per connection at 80 %: IPv4 {:.1}, IPv6 {:.1}",
+        per(v4),
+        per(v6)
+    );
     assert!(per(v4) <= 128.0, "{}", per(v4));
     assert!(per(v6) <= 224.0, "{}", per(v6));
 }

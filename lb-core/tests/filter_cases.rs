@@ -1,7 +1,6 @@
 //! The table of packet cases, in memory.
 //!
 //! WO 00/30294, Fig. 6. The same table goes through the program in `lb-dataplane/tests/captures.rs`.
-#![expect(clippy::panic, reason = "test")]
 
 use std::collections::BTreeSet;
 
@@ -15,7 +14,12 @@ fn run_all(way: Way) {
         .filter(|case| way.not_for(case).is_none())
         .filter_map(|case| run(case, way).err())
         .collect();
-    assert!(failures.is_empty(), "{} cases failed:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} cases failed:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
 }
 
 #[test]
@@ -53,6 +57,9 @@ fn every_case_has_a_name_of_its_own_and_there_are_enough_of_them() {
 #[test]
 fn few_cases_cannot_run_through_the_program() {
     let all = cases();
-    let few = all.iter().filter(|case| case.in_memory_only.is_some()).count();
+    let few = all
+        .iter()
+        .filter(|case| case.in_memory_only.is_some())
+        .count();
     assert!(few * 6 <= all.len(), "{few} of {}", all.len());
 }

@@ -10,13 +10,17 @@ use lb_core::filter::pending::PER_NEIGHBOR;
 use lb_core::filter::{REPLY_RATE, Reason};
 use lb_core::testkit::build::{arp_request, solicitation};
 use lb_core::testkit::cases::cases;
-use lb_core::testkit::net::{CLIENT, DNS, Family, HTTP, NAT, SERVER, asking, farmed, plain, transit};
+use lb_core::testkit::net::{
+    CLIENT, DNS, Family, HTTP, NAT, SERVER, asking, farmed, plain, transit,
+};
 use lb_core::testkit::world::Size;
 use lb_core::testkit::{Frame, TestPacket, Way, World, run};
 
 /// Reasons that a single lcore cannot cause, and why.
-const NOT_ALONE: &[(Reason, &str)] =
-    &[(Reason::InsertContended, "two lcores must insert one key at one moment: lb-core/tests/loom_conn.rs")];
+const NOT_ALONE: &[(Reason, &str)] = &[(
+    Reason::InsertContended,
+    "two lcores must insert one key at one moment: lb-core/tests/loom_conn.rs",
+)];
 
 type Cause = fn() -> World;
 
@@ -27,11 +31,18 @@ const CAUSES: &[(Reason, Cause)] = &[
     (Reason::ServiceFull, more_flows_than_the_service_may_have),
     (Reason::ReplyRateLimited, more_questions_than_we_answer),
     (Reason::NeighborQueueFull, more_packets_than_may_wait),
-    (Reason::NeighborTableFull, more_neighbors_than_the_table_holds),
+    (
+        Reason::NeighborTableFull,
+        more_neighbors_than_the_table_holds,
+    ),
 ];
 
 fn syn(port: u16) -> Vec<u8> {
-    Frame::syn(CLIENT.socket(Family::V4, port), NAT.socket(Family::V4, HTTP)).octets()
+    Frame::syn(
+        CLIENT.socket(Family::V4, port),
+        NAT.socket(Family::V4, HTTP),
+    )
+    .octets()
 }
 
 fn a_header_in_two_segments() -> World {
@@ -41,14 +52,21 @@ fn a_header_in_two_segments() -> World {
 }
 
 fn more_flows_than_the_table_holds() -> World {
-    let size = Size { connections: 64, ..Size::default() };
+    let size = Size {
+        connections: 64,
+        ..Size::default()
+    };
     let mut world = World::with_size(&plain(), 2, size).unwrap();
     (1..=100).for_each(|port| drop(world.send_one(0, syn(port))));
     world
 }
 
 fn more_flows_than_the_service_may_have() -> World {
-    let text = farmed(Family::V4, r#""forwarding": "nat", "max_connections": 3"#, &[1]);
+    let text = farmed(
+        Family::V4,
+        r#""forwarding": "nat", "max_connections": 3"#,
+        &[1],
+    );
     let mut world = World::new(&text, 2).unwrap();
     (1..=4).for_each(|port| drop(world.send_one(0, syn(port))));
     world
@@ -71,7 +89,10 @@ fn more_packets_than_may_wait() -> World {
 }
 
 fn more_neighbors_than_the_table_holds() -> World {
-    let size = Size { neighbors: 64, ..Size::default() };
+    let size = Size {
+        neighbors: 64,
+        ..Size::default()
+    };
     let mut world = World::with_size(&transit(), 2, size).unwrap();
     for last in 100..200 {
         let to = std::net::SocketAddr::from(([10, 0, 0, last], DNS));
@@ -82,11 +103,21 @@ fn more_neighbors_than_the_table_holds() -> World {
 
 #[test]
 fn every_reason_has_a_cause() {
-    let in_cases = cases().iter().flat_map(|case| case.drops().collect::<Vec<_>>()).collect::<BTreeSet<_>>();
+    let in_cases = cases()
+        .iter()
+        .flat_map(|case| case.drops().collect::<Vec<_>>())
+        .collect::<BTreeSet<_>>();
     let of_their_own = CAUSES.iter().map(|&(reason, _)| reason);
     let not_alone = NOT_ALONE.iter().map(|&(reason, _)| reason);
-    let caused: BTreeSet<_> = in_cases.into_iter().chain(of_their_own).chain(not_alone).collect();
-    let without: Vec<_> = Reason::ALL.iter().filter(|reason| !caused.contains(reason)).collect();
+    let caused: BTreeSet<_> = in_cases
+        .into_iter()
+        .chain(of_their_own)
+        .chain(not_alone)
+        .collect();
+    let without: Vec<_> = Reason::ALL
+        .iter()
+        .filter(|reason| !caused.contains(reason))
+        .collect();
     assert!(without.is_empty(), "nothing causes {without:?}");
 }
 
@@ -113,20 +144,34 @@ fn a_split_header_is_never_read_beyond_its_segment() {
     for family in Family::BOTH {
         for frame in [
             Frame::syn(CLIENT.socket(family, 9), NAT.socket(family, HTTP)).octets(),
-            Frame::udp(CLIENT.socket(family, 9), NAT.socket(family, DNS)).data(&[1; 40]).octets(),
-            Frame::echo_request(CLIENT.address(family), NAT.address(family)).data(&[1; 40]).octets(),
+            Frame::udp(CLIENT.socket(family, 9), NAT.socket(family, DNS))
+                .data(&[1; 40])
+                .octets(),
+            Frame::echo_request(CLIENT.address(family), NAT.address(family))
+                .data(&[1; 40])
+                .octets(),
             match family {
-                Family::V4 => arp_request((CLIENT.v4, CLIENT.mac), NAT.v4).padded().octets(),
+                Family::V4 => arp_request((CLIENT.v4, CLIENT.mac), NAT.v4)
+                    .padded()
+                    .octets(),
                 Family::V6 => solicitation((CLIENT.v6, CLIENT.mac), NAT.v6).octets(),
             },
         ] {
             let headers = lb_core::testkit::layout::header_len(&frame);
             for head in 1..frame.len() {
                 let mut world = World::new(&plain(), 2).unwrap();
-                let answer = world.send(0, vec![TestPacket::split(frame.clone(), head)]).remove(0);
+                let answer = world
+                    .send(0, vec![TestPacket::split(frame.clone(), head)])
+                    .remove(0);
                 let is_dropped = world.drops().into_keys().eq([Reason::HeaderSplit]);
-                assert!(is_dropped || head >= 54.min(headers), "{head} of {headers} octets: {answer:?}");
-                assert!(!is_dropped || head < headers, "{head} of {headers} octets are enough");
+                assert!(
+                    is_dropped || head >= 54.min(headers),
+                    "{head} of {headers} octets: {answer:?}"
+                );
+                assert!(
+                    !is_dropped || head < headers,
+                    "{head} of {headers} octets are enough"
+                );
             }
         }
     }
@@ -137,6 +182,10 @@ fn a_server_of_the_cases_is_no_neighbor_that_has_to_be_asked_for() {
     let mut world = World::new(&plain(), 2).unwrap();
     world.advance_seconds(40);
     assert_eq!(world.take_late(), []);
-    let server = world.tables().neighbors.find(SERVER.v4.into(), lb_core::id::PortId(1)).unwrap();
+    let server = world
+        .tables()
+        .neighbors
+        .find(SERVER.v4.into(), lb_core::id::PortId(1))
+        .unwrap();
     assert!(world.tables().neighbors.read(server).unwrap().is_static);
 }

@@ -25,10 +25,15 @@ fn model(steps: impl Fn() + Sync + Send + 'static) {
 
 fn table(capacity: u32, lanes: usize) -> (Table, Vec<Lane<2>>) {
     let layout = Layout::new(capacity).unwrap().with_slots(1, 1);
-    let secret = Secret { table_key: TableKey([1, 2, 3, 4, 5, 7]), seed: HashSeed::default() };
+    let secret = Secret {
+        table_key: TableKey([1, 2, 3, 4, 5, 7]),
+        seed: HashSeed::default(),
+    };
     let region = Region::create(Memory::heap(layout.octets()), &layout, &secret, 1).unwrap();
     let (table, _) = ConnTable::open(&region, Arc::new(Epochs::new(lanes))).unwrap();
-    let lanes = (0..lanes).map(|number| table.lane(number, None).unwrap()).collect();
+    let lanes = (0..lanes)
+        .map(|number| table.lane(number, None).unwrap())
+        .collect();
     (Arc::new(table), lanes)
 }
 
@@ -50,11 +55,15 @@ fn flow(n: u32, mark: u32) -> NewConn<2> {
 }
 
 fn insert(table: &Table, lane: &mut Lane<2>, new: &NewConn<2>) -> Result<(), InsertError> {
-    table.insert(lane, table.hash(&new.forward), new).map(|_| ())
+    table
+        .insert(lane, table.hash(&new.forward), new)
+        .map(|_| ())
 }
 
 fn find<'a>(table: &'a Table, new: &NewConn<2>) -> Option<&'a Conn<2>> {
-    table.find(table.hash(&new.forward), &new.forward).map(|(_, _, conn)| conn)
+    table
+        .find(table.hash(&new.forward), &new.forward)
+        .map(|(_, _, conn)| conn)
 }
 
 fn is_whole(conn: &Conn<2>, new: &NewConn<2>) -> bool {
@@ -96,7 +105,10 @@ fn a_way_back_and_a_way_there_with_the_same_key_do_not_both_get_in() {
         let (table, mut lanes) = table(4, 2);
         let (mut second, mut first) = (lanes.pop().unwrap(), lanes.pop().unwrap());
         let (a, plain) = (flow(1, 100), flow(2, 200));
-        let b = NewConn { reverse: Some(a.forward), ..plain };
+        let b = NewConn {
+            reverse: Some(a.forward),
+            ..plain
+        };
         let other = {
             let table = Arc::clone(&table);
             thread::spawn(move || {
@@ -106,7 +118,10 @@ fn a_way_back_and_a_way_there_with_the_same_key_do_not_both_get_in() {
         };
         table.turn(&mut first);
         let result = insert(&table, &mut first, &a);
-        assert!(result.is_err() || other.join().unwrap().is_err(), "the key is there twice");
+        assert!(
+            result.is_err() || other.join().unwrap().is_err(),
+            "the key is there twice"
+        );
     });
 }
 
@@ -140,17 +155,26 @@ fn a_live_entry_in_its_alternate_bucket_is_found_while_others_come_and_go() {
         let (mut second, mut first) = (lanes.pop().unwrap(), lanes.pop().unwrap());
         table.turn(&mut first);
         let all = [flow(1, 100), flow(2, 200), flow(3, 300)];
-        let kept: Vec<_> = all.iter().filter(|n| insert(&table, &mut first, n).is_ok()).collect();
+        let kept: Vec<_> = all
+            .iter()
+            .filter(|n| insert(&table, &mut first, n).is_ok())
+            .collect();
         let kept: Vec<_> = kept.into_iter().copied().collect();
         let other = {
             let (table, kept) = (Arc::clone(&table), kept.clone());
             thread::spawn(move || {
                 table.turn(&mut second);
-                assert!(kept.iter().skip(1).all(|n| find(&table, n).is_some_and(|c| is_whole(c, n))));
+                assert!(
+                    kept.iter()
+                        .skip(1)
+                        .all(|n| find(&table, n).is_some_and(|c| is_whole(c, n)))
+                );
             })
         };
         let gone = kept.first().unwrap();
-        let (id, _, _) = table.find(table.hash(&gone.forward), &gone.forward).unwrap();
+        let (id, _, _) = table
+            .find(table.hash(&gone.forward), &gone.forward)
+            .unwrap();
         assert!(table.remove(&mut first, id));
         other.join().unwrap();
     });
@@ -191,7 +215,9 @@ fn of_two_lanes_that_remove_an_entry_one_does() {
         let (mut second, mut first) = (lanes.pop().unwrap(), lanes.pop().unwrap());
         let new = flow(1, 100);
         table.turn(&mut first);
-        let id = table.insert(&mut first, table.hash(&new.forward), &new).unwrap();
+        let id = table
+            .insert(&mut first, table.hash(&new.forward), &new)
+            .unwrap();
         let other = {
             let table = Arc::clone(&table);
             thread::spawn(move || {
@@ -213,8 +239,12 @@ fn a_free_cell_is_handed_out_once() {
         let (mut second, mut first) = (lanes.pop().unwrap(), lanes.pop().unwrap());
         // Two chunks of free cells on the shared stack.
         table.turn(&mut third);
-        let id = table.insert(&mut third, table.hash(&flow(7, 7).forward), &flow(7, 7)).unwrap();
-        let next = table.insert(&mut third, table.hash(&flow(8, 8).forward), &flow(8, 8)).unwrap();
+        let id = table
+            .insert(&mut third, table.hash(&flow(7, 7).forward), &flow(7, 7))
+            .unwrap();
+        let next = table
+            .insert(&mut third, table.hash(&flow(8, 8).forward), &flow(8, 8))
+            .unwrap();
         assert!(table.remove(&mut third, id) && table.remove(&mut third, next));
         table.turn(&mut third);
         table.turn(&mut third);
@@ -224,11 +254,15 @@ fn a_free_cell_is_handed_out_once() {
             let table = Arc::clone(&table);
             thread::spawn(move || {
                 table.turn(&mut second);
-                table.insert(&mut second, table.hash(&b.forward), &b).unwrap()
+                table
+                    .insert(&mut second, table.hash(&b.forward), &b)
+                    .unwrap()
             })
         };
         table.turn(&mut first);
-        let one = table.insert(&mut first, table.hash(&a.forward), &a).unwrap();
+        let one = table
+            .insert(&mut first, table.hash(&a.forward), &a)
+            .unwrap();
         assert_ne!(one, other.join().unwrap());
         assert!(is_whole(find(&table, &a).unwrap(), &a));
         assert!(is_whole(find(&table, &b).unwrap(), &b));

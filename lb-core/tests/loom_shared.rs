@@ -23,7 +23,10 @@ impl Default for Watched {
 
 impl Watched {
     fn new(n: u64) -> Self {
-        Self { low: UnsafeCell::new(n), high: UnsafeCell::new(n) }
+        Self {
+            low: UnsafeCell::new(n),
+            high: UnsafeCell::new(n),
+        }
     }
 
     #[expect(unsafe_code, reason = "loom's cells are read through pointers")]

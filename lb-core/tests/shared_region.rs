@@ -9,8 +9,10 @@ use std::num::NonZeroU64;
 use lb_core::flow::{HashSeed, TableKey};
 use lb_core::shared::{Layout, Memory, Refused, Region, Secret, Tick};
 
-const SECRET: Secret =
-    Secret { table_key: TableKey([3, 1, 4, 1, 5, 9]), seed: HashSeed(*b"sixteen octets. ") };
+const SECRET: Secret = Secret {
+    table_key: TableKey([3, 1, 4, 1, 5, 9]),
+    seed: HashSeed(*b"sixteen octets. "),
+};
 
 fn made() -> (Memory, Layout, Region) {
     let layout = Layout::new(100).unwrap();
@@ -68,15 +70,34 @@ fn a_region_for_another_capacity_is_refused_with_both_numbers() {
     let (memory, _, _) = made();
     let other = Layout::new(99).unwrap();
     let refused = Region::adopt(memory, &other, 1).unwrap_err();
-    assert_eq!(refused, Refused::Capacity { what: "connections", expected: 99, found: 100 });
-    assert_eq!(refused.to_string(), "the region was made for 100 connections, expected 99");
+    assert_eq!(
+        refused,
+        Refused::Capacity {
+            what: "connections",
+            expected: 99,
+            found: 100
+        }
+    );
+    assert_eq!(
+        refused.to_string(),
+        "the region was made for 100 connections, expected 99"
+    );
 }
 
 #[test]
 fn a_region_for_other_slots_is_refused() {
     let (memory, layout, _) = made();
     let refused = Region::adopt(memory, &layout.with_slots(5, 5), 1).unwrap_err();
-    assert!(matches!(refused, Refused::Capacity { what: "backend slots", .. }), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            Refused::Capacity {
+                what: "backend slots",
+                ..
+            }
+        ),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -84,7 +105,13 @@ fn a_region_that_was_cut_off_is_refused() {
     let layout = Layout::new(100).unwrap();
     let expected = layout.octets();
     let refused = Region::adopt(Memory::heap(expected - 1), &layout, 1).unwrap_err();
-    assert_eq!(refused, Refused::Truncated { expected, found: expected - 1 });
+    assert_eq!(
+        refused,
+        Refused::Truncated {
+            expected,
+            found: expected - 1
+        }
+    );
 }
 
 #[test]

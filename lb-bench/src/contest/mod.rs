@@ -8,6 +8,7 @@
 //! which is twice as fast as any other.
 
 pub mod program;
+pub mod report;
 pub mod telemetry;
 
 use std::fs;
@@ -18,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capture;
@@ -29,6 +29,7 @@ use crate::net::{Forwarding, Kind, Network, OnMiss, Version};
 use crate::random::shuffled;
 use crate::workload::{CREATION, REPLAY, established, to_service};
 use program::{Place, Program};
+use report::{Outcome, Report, Run, print};
 use telemetry::Telemetry;
 
 /// Port from which packets come, a `net_pcap`.
@@ -108,47 +109,6 @@ pub struct Options {
     pub out: PathBuf,
 }
 
-/// What was measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
-    /// 4 or 6.
-    pub family: u8,
-    /// Flows.
-    pub flows: u32,
-    /// Room in the connection table.
-    pub connections: u32,
-    /// Runs of each.
-    pub runs: u32,
-    /// Whether all memory of DPDK's was on hugepages.
-    pub huge: bool,
-    /// Whether the runs had real-time priority.
-    pub real_time: bool,
-    /// One for each contestant.
-    pub results: Vec<Outcome>,
-}
-
-/// What one contestant did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Its word.
-    pub who: String,
-    /// Million packets per second.
-    pub mpps: Spread,
-    /// Nanoseconds per packet.
-    pub ns: Spread,
-    /// Its rate as a share of testpmd's in the same round.
-    pub ratio: Option<Spread>,
-    /// Seconds from its start to the first packet sent.
-    pub start_seconds: Spread,
-}
-
-/// One run.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    mpps: f64,
-    start_seconds: f64,
-}
-
 /// Measures, prints a table and writes `result-FAMILY-FLOWS.json`.
 ///
 /// # Errors
@@ -205,41 +165,6 @@ pub fn run(options: &Options) -> Result<()> {
     let text = serde_json::to_string_pretty(&report)? + "\n";
     fs::write(options.out.join(file), text)?;
     Ok(())
-}
-
-fn print(report: &Report) {
-    println!(
-        "ipv{} {} flows, {} runs{}{}",
-        report.family,
-        report.flows,
-        report.runs,
-        if report.huge { "" } else { ", ordinary pages" },
-        if report.real_time {
-            ""
-        } else {
-            ", ordinary priority"
-        },
-    );
-    for Outcome {
-        who,
-        mpps,
-        ns,
-        ratio,
-        start_seconds,
-    } in &report.results
-    {
-        print!(
-            "  {who:<8} {:>7.2} Mpps ({:.2}-{:.2}) {:>7.1} ns per packet, first packet after {:.2} s",
-            mpps.median, mpps.min, mpps.max, ns.median, start_seconds.median
-        );
-        match ratio {
-            Some(ratio) => println!(
-                "  {:.3} of testpmd ({:.3}-{:.3})",
-                ratio.median, ratio.min, ratio.max
-            ),
-            None => println!(),
-        }
-    }
 }
 
 struct Contest<'a> {

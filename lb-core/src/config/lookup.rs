@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn finds_each_of_a_thousand_ports_of_one_address_and_no_other() {
-        let rows: Vec<_> = (0..1000)
-            .map(|port| ([0, 0xc000_020a, port], port as u32))
+        let rows: Vec<_> = (0..1000u32)
+            .map(|port| ([0, 0xc000_020a, u64::from(port)], port))
             .collect();
         let table = Lookup::build(&rows);
         for &(key, value) in &rows {

@@ -63,15 +63,13 @@ impl Default for LcoreCounters {
 impl LcoreCounters {
     /// Adds one burst: what was received, and each packet under its verdict.
     pub fn count(&self, verdicts: &[Verdict]) {
-        let mut forwarded = 0;
-        for &verdict in verdicts {
-            if matches!(verdict, Verdict::Forward(_)) {
-                forwarded += 1;
-            } else {
-                self.count_late(verdict);
-            }
+        let is_forward = |verdict: &&Verdict| matches!(verdict, Verdict::Forward(_));
+        let forwarded = verdicts.iter().filter(is_forward).count();
+        if forwarded < verdicts.len() {
+            let others = verdicts.iter().filter(|verdict| !is_forward(verdict));
+            others.for_each(|&verdict| self.count_late(verdict));
         }
-        self.forwarded.add(forwarded);
+        self.forwarded.add(forwarded as u64);
         self.received.add(verdicts.len() as u64);
     }
 

@@ -90,10 +90,10 @@ impl Scene<'_> {
 /// One TCP or UDP packet of the burst, between two stages.
 #[derive(Clone, Copy)]
 struct Item<const W: usize> {
-    at: u8,
     flow: Flow<W>,
     hash: FlowHash,
     probe: Probe,
+    at: u8,
 }
 
 /// The packets of one family in a burst.
@@ -105,7 +105,6 @@ struct Batch<const W: usize> {
 impl<const W: usize> Default for Batch<W> {
     fn default() -> Self {
         let item = Item {
-            at: 0,
             flow: Flow {
                 key: FlowKey([0; W]),
                 l4: 0,
@@ -114,6 +113,7 @@ impl<const W: usize> Default for Batch<W> {
             },
             hash: FlowHash(0),
             probe: Probe::default(),
+            at: 0,
         };
         Self {
             items: [item; BURST],
@@ -129,27 +129,34 @@ where
     /// Second half of stage one: hash, and fetch the bucket.
     #[inline(always)]
     fn add(&mut self, tables: &Tables, at: u8, flow: Flow<W>) {
+        let Flow {
+            key,
+            l4,
+            protocol,
+            flags,
+        } = flow;
         let table = FlowKey::<W>::table(tables);
-        let hash = table.hash(&flow.key);
+        let hash = table.hash(&key);
         table.prefetch_bucket(hash);
-        if let Some(place) = self.items.get_mut(self.len) {
-            *place = Item {
-                at,
-                flow,
-                hash,
-                probe: Probe::default(),
-            };
+        if let Some(item) = self.items.get_mut(self.len) {
+            item.flow.key = key;
+            item.flow.l4 = l4;
+            item.flow.protocol = protocol;
+            item.flow.flags = flags;
+            item.hash = hash;
+            item.at = at;
             self.len += 1;
         }
     }
 
-    /// Stage two: match tags, and fetch the entries.
+    /// Stage two: match tags, and fetch the entries. Gives what stage three goes through.
     #[inline(always)]
-    fn probe(&mut self, tables: &Tables) {
+    fn probe(&mut self, tables: &Tables) -> &[Item<W>] {
+        let len = std::mem::take(&mut self.len);
+        let items = self.items.get_mut(..len).unwrap_or_default();
         let table = FlowKey::<W>::table(tables);
-        for item in self.items.iter_mut().take(self.len) {
-            item.probe = table.probe(item.hash);
-        }
+        table.probe_burst(items, |item| (item.hash, &mut item.probe));
+        items
     }
 }
 
@@ -296,10 +303,10 @@ impl<P: Packet> Filter<P> {
             hop_epoch,
         };
         let own_mac = OwnMac::new(ingress.mac);
-        for (at, (packet, verdict)) in (0u8..)
-            .zip(packets.iter_mut().zip(verdicts.iter_mut()))
-            .take(BURST)
-        {
+        let len = packets.len().min(verdicts.len()).min(BURST);
+        let packets = packets.get_mut(..len).unwrap_or_default();
+        let verdicts = verdicts.get_mut(..len).unwrap_or_default();
+        for (at, (packet, verdict)) in (0..).zip(packets.iter_mut().zip(verdicts.iter_mut())) {
             match frame::plain(packet.head(), packet.total_len(), own_mac) {
                 Plain::V4(flow) => v4.add(tables, at, flow),
                 Plain::V6(flow) => v6.add(tables, at, flow),
@@ -312,8 +319,7 @@ impl<P: Packet> Filter<P> {
         }
         decide(v4, own, scene, packets, verdicts);
         decide(v6, own, scene, packets, verdicts);
-        own.counters
-            .count(verdicts.get(..packets.len().min(BURST)).unwrap_or_default());
+        own.counters.count(verdicts);
     }
 
     /// Keeps a packet whose verdict was `Hold`; gives it back, counted as dropped, where there is no place.
@@ -463,14 +469,16 @@ fn decide<const W: usize, P: Packet>(
 ) where
     FlowKey<W>: Family<W>,
 {
-    batch.probe(scene.tables);
-    for item in batch.items.iter().take(batch.len) {
+    for item in batch.probe(scene.tables) {
         let at = usize::from(item.at);
         if let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) {
-            *verdict = own.flow(scene, item, packet);
+            if let Some(port) = own.straight(scene, item, packet) {
+                *verdict = Verdict::Forward(port);
+            } else {
+                *verdict = own.flow(scene, item, packet);
+            }
         }
     }
-    batch.len = 0;
 }
 
 /// A frame that the straight path left over; a priority tag is taken off (802.1Q, 6.9.1: VLAN 0 is no VLAN).

@@ -6,10 +6,13 @@
 //! Easy to get wrong: towards the client it is the *source* that changes, back to the VIP, and the
 //! differences are the negative ones.
 
-use crate::conn::{ConnTable, Direction, Lane};
+use std::ops::Neg;
+
+use crate::conn::{Conn, ConnTable, Lane};
 use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::frame::{ETHERNET, IPV4, IPV6};
 use crate::wire::checksum::{self, Delta};
+use crate::wire::octets::Octets;
 use crate::wire::{IpProtocol, MacAddr, ipv4};
 
 use super::{Lanes, Tables};
@@ -23,12 +26,42 @@ pub(super) struct Deltas {
     pub l4: Delta,
 }
 
+impl Deltas {
+    /// Those of the way to the backend.
+    #[inline(always)]
+    pub(super) fn of<const W: usize>(conn: &Conn<W>) -> Self {
+        Self {
+            ip: Delta::from_u16(conn.ip_delta()),
+            l4: Delta::from_u16(conn.l4_delta()),
+        }
+    }
+}
+
+impl Neg for Deltas {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self {
+            ip: -self.ip,
+            l4: -self.l4,
+        }
+    }
+}
+
+/// Where TCP or UDP begins, in octets from the frame's first, and which of the two it is.
+pub(super) type L4 = (usize, u8);
+
 /// What the stages need to know about an address family beyond its key.
 pub(super) trait Family<const W: usize>: DirectionKey {
     /// The family's connection table.
     fn table(tables: &Tables) -> &ConnTable<W>;
     /// What this lcore owns of it.
     fn lane(lanes: &mut Lanes) -> &mut Lane<W>;
+    /// Where the transport header begins without IP options or extension headers.
+    const PLAIN_L4: usize;
+    /// The headers of a plain frame: a slice of known length, so that nothing in it needs a check.
+    fn plain_headers(frame: &mut [u8]) -> Option<&mut [u8]>;
     /// TTL or hop limit.
     fn hops(frame: &[u8]) -> u8;
     /// Takes one from the TTL or hop limit; the caller knows that it is above 1.
@@ -36,10 +69,11 @@ pub(super) trait Family<const W: usize>: DirectionKey {
     /// Gives the packet the other end of `opposite`, the key of the connection's other direction: a new
     /// destination on the way to the backend, a new source on the way back. Takes one hop. A frame that is
     /// too short for its headers, which the parser has ruled out, stays as it is.
-    fn translate(
+    ///
+    /// The direction is a constant, so that every offset is one.
+    fn translate<const TO_BACKEND: bool>(
         frame: &mut [u8],
-        l4: u16,
-        direction: Direction,
+        l4: L4,
         opposite: &FlowKey<W>,
         deltas: Deltas,
     );
@@ -57,8 +91,20 @@ const IPV6_DST: usize = 24;
 /// Where the two ports stand in TCP and UDP.
 const SRC_PORT: usize = 0;
 const DST_PORT: usize = 2;
+/// Octets of a TCP header without options.
+const TCP: usize = 20;
+const TCP_CHECKSUM: usize = 16;
+const UDP_CHECKSUM: usize = 6;
 
 impl Family<2> for KeyV4 {
+    const PLAIN_L4: usize = ETHERNET + IPV4;
+
+    #[inline(always)]
+    fn plain_headers(frame: &mut [u8]) -> Option<&mut [u8]> {
+        let headers = frame.first_chunk_mut::<{ ETHERNET + IPV4 + TCP }>()?;
+        Some(headers)
+    }
+
     #[inline(always)]
     fn table(tables: &Tables) -> &ConnTable<2> {
         &tables.v4
@@ -81,8 +127,13 @@ impl Family<2> for KeyV4 {
     }
 
     #[inline(always)]
-    fn translate(frame: &mut [u8], l4: u16, direction: Direction, opposite: &Self, deltas: Deltas) {
-        let Some((head, upper)) = frame.split_at_mut_checked(usize::from(l4)) else {
+    fn translate<const TO_BACKEND: bool>(
+        frame: &mut [u8],
+        l4: L4,
+        opposite: &Self,
+        deltas: Deltas,
+    ) {
+        let Some((head, upper)) = frame.split_at_mut_checked(l4.0) else {
             return;
         };
         let Some(ip) = header::<IPV4>(head) else {
@@ -90,12 +141,12 @@ impl Family<2> for KeyV4 {
         };
         take_hop_v4(ip, deltas.ip);
         let (src, dst) = opposite.addresses();
-        let (at, address) = match direction {
-            Direction::Forward => (IPV4_DST, src),
-            Direction::Reverse => (IPV4_SRC, dst),
-        };
-        put(ip, at, address);
-        set_port(upper, direction, opposite.ports(), deltas.l4);
+        if TO_BACKEND {
+            ip.put_array::<IPV4_DST, 4>(src);
+        } else {
+            ip.put_array::<IPV4_SRC, 4>(dst);
+        }
+        set_port::<TO_BACKEND>(upper, l4.1, opposite.ports(), deltas.l4);
     }
 
     fn deltas(forward: &Self, reverse: &Self) -> Deltas {
@@ -109,6 +160,14 @@ impl Family<2> for KeyV4 {
 }
 
 impl Family<5> for KeyV6 {
+    const PLAIN_L4: usize = ETHERNET + IPV6;
+
+    #[inline(always)]
+    fn plain_headers(frame: &mut [u8]) -> Option<&mut [u8]> {
+        let headers = frame.first_chunk_mut::<{ ETHERNET + IPV6 + TCP }>()?;
+        Some(headers)
+    }
+
     #[inline(always)]
     fn table(tables: &Tables) -> &ConnTable<5> {
         &tables.v6
@@ -131,8 +190,13 @@ impl Family<5> for KeyV6 {
     }
 
     #[inline(always)]
-    fn translate(frame: &mut [u8], l4: u16, direction: Direction, opposite: &Self, deltas: Deltas) {
-        let Some((head, upper)) = frame.split_at_mut_checked(usize::from(l4)) else {
+    fn translate<const TO_BACKEND: bool>(
+        frame: &mut [u8],
+        l4: L4,
+        opposite: &Self,
+        deltas: Deltas,
+    ) {
+        let Some((head, upper)) = frame.split_at_mut_checked(l4.0) else {
             return;
         };
         let Some(ip) = header::<IPV6>(head) else {
@@ -140,12 +204,12 @@ impl Family<5> for KeyV6 {
         };
         ip[HOP_LIMIT] = ip[HOP_LIMIT].wrapping_sub(1);
         let (src, dst) = opposite.addresses();
-        let (at, address) = match direction {
-            Direction::Forward => (IPV6_DST, src),
-            Direction::Reverse => (IPV6_SRC, dst),
-        };
-        put(ip, at, address);
-        set_port(upper, direction, opposite.ports(), deltas.l4);
+        if TO_BACKEND {
+            ip.put_array::<IPV6_DST, 16>(src);
+        } else {
+            ip.put_array::<IPV6_SRC, 16>(dst);
+        }
+        set_port::<TO_BACKEND>(upper, l4.1, opposite.ports(), deltas.l4);
     }
 
     fn deltas(forward: &Self, reverse: &Self) -> Deltas {
@@ -169,44 +233,31 @@ fn header<const N: usize>(frame: &mut [u8]) -> Option<&mut [u8; N]> {
 #[inline(always)]
 fn take_hop_v4(ip: &mut [u8; IPV4], delta: Delta) {
     ip[TTL] = ip[TTL].wrapping_sub(1);
-    let old = u16::from_be_bytes([ip[IPV4_CHECKSUM], ip[IPV4_CHECKSUM + 1]]);
-    put(
-        ip,
-        IPV4_CHECKSUM,
-        checksum::apply(old, delta + ipv4::ONE_HOP).to_be_bytes(),
-    );
+    let old = ip.u16_at::<IPV4_CHECKSUM>();
+    ip.put_u16::<IPV4_CHECKSUM>(checksum::apply(old, delta + ipv4::ONE_HOP));
 }
 
-/// Sets the port at the end that changes, and brings the transport checksum up to date. `opposite` are the
-/// ports and the protocol of the other direction's key.
+/// Sets the port at the end that changes, and brings the transport checksum up to date. `opposite` is
+/// the port word of the other direction's key.
 #[inline(always)]
-fn set_port(upper: &mut [u8], direction: Direction, opposite: u64, delta: Delta) {
-    let [s0, s1, d0, d1, protocol, ..] = opposite.to_ne_bytes();
-    let (at, port) = match direction {
-        Direction::Forward => (DST_PORT, [s0, s1]),
-        Direction::Reverse => (SRC_PORT, [d0, d1]),
+fn set_port<const TO_BACKEND: bool>(upper: &mut [u8], protocol: u8, opposite: u64, delta: Delta) {
+    let [s0, s1, d0, d1, ..] = opposite.to_ne_bytes();
+    let Some(ports) = upper.first_chunk_mut::<4>() else {
+        return;
     };
-    if protocol == IpProtocol::TCP.0 {
-        let Some(tcp) = upper.first_chunk_mut::<18>() else {
-            return;
-        };
-        put(tcp, at, port);
-        let new = checksum::apply(u16::from_be_bytes([tcp[16], tcp[17]]), delta);
-        put(tcp, 16, new.to_be_bytes());
+    if TO_BACKEND {
+        ports.put_array::<DST_PORT, 2>([s0, s1]);
     } else {
-        let Some(udp) = upper.first_chunk_mut::<8>() else {
-            return;
-        };
-        put(udp, at, port);
-        let new = checksum::apply_udp(u16::from_be_bytes([udp[6], udp[7]]), delta);
-        put(udp, 6, new.to_be_bytes());
+        ports.put_array::<SRC_PORT, 2>([d0, d1]);
     }
-}
-
-#[inline(always)]
-fn put<const N: usize>(octets: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(place) = octets.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<N>) {
-        *place = value;
+    if protocol == IpProtocol::TCP.0 {
+        if let Some(tcp) = upper.first_chunk_mut::<18>() {
+            let old = tcp.u16_at::<TCP_CHECKSUM>();
+            tcp.put_u16::<TCP_CHECKSUM>(checksum::apply(old, delta));
+        }
+    } else if let Some(udp) = upper.first_chunk_mut::<8>() {
+        let old = udp.u16_at::<UDP_CHECKSUM>();
+        udp.put_u16::<UDP_CHECKSUM>(checksum::apply_udp(old, delta));
     }
 }
 
@@ -215,8 +266,8 @@ fn put<const N: usize>(octets: &mut [u8], at: usize, value: [u8; N]) {
 pub(super) fn address_frame(frame: &mut [u8], dst: u64, src: u64) {
     if let Some(macs) = frame.first_chunk_mut::<12>() {
         let [_, _, _, _, s2, s3, s4, s5] = src.to_be_bytes();
-        put(macs, 0, (dst << 16 | src >> 32).to_be_bytes());
-        put(macs, 8, [s2, s3, s4, s5]);
+        macs.put_array::<0, 8>((dst << 16 | src >> 32).to_be_bytes());
+        macs.put_array::<8, 4>([s2, s3, s4, s5]);
     }
 }
 

@@ -11,15 +11,14 @@ use crate::conn::{
     Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
 };
 use crate::flow::{DirectionKey, FlowKey, Tuple};
-use crate::id::{BackendSlot, NeighborId, ServiceSlot};
+use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::packet::Packet;
-use crate::scheduler::{Ask, Live};
+use crate::scheduler::{Ask, Live, SchedulerKind};
 use crate::shared::LiveCounts;
-use crate::wire::checksum::Delta;
 use crate::wire::tcp::Flags;
 
 use super::life::{State, reset_is_plausible};
-use super::rewrite::{Deltas, Family};
+use super::rewrite::{Deltas, Family, L4, address_frame};
 use super::{Item, Lanes, Own, Reason, Scene, Tables, Verdict};
 
 /// Picks that a new flow gets, when the backend already has a connection with its client's port.
@@ -32,8 +31,51 @@ impl Live for LiveCounts {
 }
 
 impl<P: Packet> Own<P> {
-    /// Stage three for one TCP or UDP packet.
+    /// Stage three for the common packet: the next one of a connection that stays as it is, on a way that is
+    /// known. Gives the port to send it on. `None`, and nothing changed, for any other packet: see
+    /// [`flow`](Self::flow), which needs no such condition.
     #[inline(always)]
+    pub(super) fn straight<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+    ) -> Option<PortId>
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let table = FlowKey::<W>::table(scene.tables);
+        let (_, direction, conn) = table.resolve_likely(item.probe, &item.flow.key)?;
+        let stays = is_settled(conn.state().protocol) && item.flow.flags & STEERING == 0;
+        if !stays || conn.last_seen() != scene.tick() || !self.pending.is_empty() {
+            return None;
+        }
+        let backend_neighbor = scene.distribution.backend_neighbor(conn.backend())?;
+        let neighbor = match direction {
+            Direction::Forward => backend_neighbor,
+            Direction::Reverse => noted_way_back(scene, conn)?,
+        };
+        let link = scene.tables.neighbors.link(neighbor)?;
+        let port = scene.distribution.port(link.port)?;
+        let octets = packet.total_len() as u64;
+        let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
+        if FlowKey::<W>::hops(frame) <= 1 || usize::from(item.flow.l4) != FlowKey::<W>::PLAIN_L4 {
+            return None;
+        }
+        address_frame(frame, link.number, port.mac_number);
+        if let Some(counters) = self.counters.service(conn.service()) {
+            counters.packets.add(1);
+            counters.octets.add(octets);
+        }
+        if !conn.is_one_way() {
+            let l4 = (FlowKey::<W>::PLAIN_L4, item.flow.protocol);
+            rewrite(frame, l4, direction, conn);
+        }
+        Some(link.port)
+    }
+
+    /// Stage three for any TCP or UDP packet.
+    #[inline(never)]
     pub(super) fn flow<const W: usize>(
         &mut self,
         scene: Scene<'_>,
@@ -54,7 +96,6 @@ impl<P: Packet> Own<P> {
 
     /// Steps 212 and 214, found: brings the entry up to date and rewrites. `None` when the entry turned
     /// out to be dead, and was removed: the packet is one without a connection.
-    #[inline]
     pub(super) fn known<const W: usize>(
         &mut self,
         scene: Scene<'_>,
@@ -67,7 +108,6 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
-        const STEERING: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
         let Some(backend_neighbor) = scene.distribution.backend_neighbor(conn.backend()) else {
             self.remove(scene, id);
             return None;
@@ -107,20 +147,8 @@ impl<P: Packet> Own<P> {
         }
         let frame = packet.head_mut();
         if !is_one_way {
-            let (opposite, sign) = match direction {
-                Direction::Forward => (conn.key(Direction::Reverse), false),
-                Direction::Reverse => (conn.key(Direction::Forward), true),
-            };
-            let (ip, l4) = (
-                Delta::from_u16(conn.ip_delta()),
-                Delta::from_u16(conn.l4_delta()),
-            );
-            let deltas = if sign {
-                Deltas { ip: -ip, l4: -l4 }
-            } else {
-                Deltas { ip, l4 }
-            };
-            FlowKey::<W>::translate(frame, item.flow.l4, direction, &opposite, deltas);
+            let l4 = (usize::from(item.flow.l4), item.flow.protocol);
+            rewrite(frame, l4, direction, conn);
         } else if FlowKey::<W>::hops(frame) == 0 {
             return Some(Verdict::Drop(Reason::TtlExpired));
         }
@@ -199,10 +227,7 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
-        let noted = conn.next_hop();
-        let neighbor = NeighborId(noted & 0xffff);
-        // Zero, as a new entry has it, is not a number that was noted: epochs of routes begin at 1.
-        if noted >> 16 == u32::from(scene.hop_epoch) && noted != 0 {
+        if let Some(neighbor) = noted_way_back(scene, conn) {
             return Ok(neighbor);
         }
         let neighbor = self.next_hop(scene, key.dst())?;
@@ -302,7 +327,15 @@ impl<P: Packet> Own<P> {
                 Err(InsertError::Full) => {
                     return self.without_entry(scene, item, packet, service, Reason::TableFull);
                 }
-                Err(InsertError::Contended) => return Verdict::Drop(Reason::InsertContended),
+                Err(InsertError::Contended) => {
+                    // The other lcore may be through by now: then its entry is ours as well.
+                    return match table.find(item.hash, &key) {
+                        Some((id, direction, _)) => {
+                            self.through(scene, item, packet, id, direction)
+                        }
+                        None => Verdict::Drop(Reason::InsertContended),
+                    };
+                }
                 Err(InsertError::ReverseTaken) => {}
             }
         }
@@ -342,8 +375,8 @@ impl<P: Packet> Own<P> {
         })
     }
 
-    /// Table or share full (design section 7): where the service says `hash` and the backend answers
-    /// clients directly, the packet needs no entry; else it is refused.
+    /// Table or share full (design section 7): where the service says `hash`, its scheduler hashes, and the
+    /// backend answers clients directly, the packet needs no entry; else it is refused.
     fn without_entry<const W: usize>(
         &mut self,
         scene: Scene<'_>,
@@ -355,8 +388,16 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
-        if service.on_miss != OnMiss::Hash || service.forwarding != Forwarding::Direct {
+        let kind = service.scheduler.kind();
+        // By turns, every packet of the flow would find another backend.
+        let finds_again = matches!(kind, SchedulerKind::SourceHash | SchedulerKind::Maglev);
+        let is_stateless =
+            service.on_miss == OnMiss::Hash && service.forwarding == Forwarding::Direct;
+        if !(is_stateless && finds_again) {
             return Verdict::Drop(reason);
+        }
+        if FlowKey::<W>::hops(packet.head()) == 0 {
+            return Verdict::Drop(Reason::TtlExpired);
         }
         let key = item.flow.key;
         let tuple = Tuple {
@@ -377,6 +418,43 @@ impl<P: Packet> Own<P> {
 }
 
 const TCP: u8 = 6;
+
+/// Flags that may change a connection's state.
+const STEERING: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+
+/// Whether a packet without those flags leaves the state with this number as it is.
+#[inline(always)]
+const fn is_settled(state: u8) -> bool {
+    state == State::Established as u8 || state == State::Datagram as u8
+}
+
+/// Step 220, but for the Ethernet addresses.
+#[inline(always)]
+fn rewrite<const W: usize>(frame: &mut [u8], l4: L4, direction: Direction, conn: &Conn<W>)
+where
+    FlowKey<W>: Family<W>,
+{
+    let deltas = Deltas::of(conn);
+    match direction {
+        Direction::Forward => {
+            let opposite = conn.key(Direction::Reverse);
+            FlowKey::<W>::translate::<true>(frame, l4, &opposite, deltas);
+        }
+        Direction::Reverse => {
+            let opposite = conn.key(Direction::Forward);
+            FlowKey::<W>::translate::<false>(frame, l4, &opposite, -deltas);
+        }
+    }
+}
+
+/// The neighbor on the way back to the client, if the entry has one that is still right.
+#[inline(always)]
+fn noted_way_back<const W: usize>(scene: Scene<'_>, conn: &Conn<W>) -> Option<NeighborId> {
+    let noted = conn.next_hop();
+    // Zero, as a new entry has it, is not a number that was noted: epochs of routes begin at 1.
+    let is_fresh = noted >> 16 == u32::from(scene.hop_epoch) && noted != 0;
+    is_fresh.then_some(NeighborId(noted & 0xffff))
+}
 
 /// The sequence number of a TCP packet.
 #[inline]

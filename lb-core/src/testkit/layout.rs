@@ -13,7 +13,11 @@ pub type Field = (Range<usize>, &'static str);
 
 type Shape = &'static [(usize, &'static str)];
 
-const LINK: Shape = &[(6, "ethernet destination"), (6, "ethernet source"), (2, "ethertype")];
+const LINK: Shape = &[
+    (6, "ethernet destination"),
+    (6, "ethernet source"),
+    (2, "ethertype"),
+];
 const TAG: Shape = &[(2, "vlan control"), (2, "ethertype")];
 const ARP: Shape = &[
     (6, "arp types and lengths"),
@@ -54,9 +58,18 @@ const TCP: Shape = &[
     (2, "tcp checksum"),
     (2, "tcp urgent pointer"),
 ];
-const UDP: Shape =
-    &[(2, "udp source port"), (2, "udp destination port"), (2, "udp length"), (2, "udp checksum")];
-const ICMP: Shape = &[(1, "icmp type"), (1, "icmp code"), (2, "icmp checksum"), (4, "icmp word")];
+const UDP: Shape = &[
+    (2, "udp source port"),
+    (2, "udp destination port"),
+    (2, "udp length"),
+    (2, "udp checksum"),
+];
+const ICMP: Shape = &[
+    (1, "icmp type"),
+    (1, "icmp code"),
+    (2, "icmp checksum"),
+    (4, "icmp word"),
+];
 
 /// Walks a frame from its first octet on.
 struct Walk<'a> {
@@ -71,7 +84,10 @@ impl Walk<'_> {
     }
 
     fn word(&self, offset: usize) -> Option<u16> {
-        Some(u16::from_be_bytes([self.octet(offset)?, self.octet(offset + 1)?]))
+        Some(u16::from_be_bytes([
+            self.octet(offset)?,
+            self.octet(offset + 1)?,
+        ]))
     }
 
     /// Names the octets of one header and goes behind it.
@@ -100,7 +116,10 @@ impl Walk<'_> {
         match ethertype {
             0x0800 => self.ipv4(),
             0x86dd => self.ipv6(),
-            0x0806 => Some(self.take(ARP)),
+            0x0806 => {
+                self.take(ARP);
+                Some(())
+            }
             _ => Some(()),
         }
     }
@@ -111,7 +130,11 @@ impl Walk<'_> {
         let protocol = self.octet(9)?;
         self.take(IPV4);
         self.take_one((words * 4).saturating_sub(20), "ipv4 options");
-        if is_later_piece { Some(()) } else { self.upper(protocol) }
+        if is_later_piece {
+            Some(())
+        } else {
+            self.upper(protocol)
+        }
     }
 
     fn ipv6(&mut self) -> Option<()> {
@@ -158,14 +181,22 @@ impl Walk<'_> {
 /// Octets of all headers that are there; the whole of a neighbor message, and of a frame that ends too early.
 #[must_use]
 pub fn header_len(frame: &[u8]) -> usize {
-    let mut walk = Walk { frame, at: 0, fields: Vec::new() };
+    let mut walk = Walk {
+        frame,
+        at: 0,
+        fields: Vec::new(),
+    };
     walk.link().map_or(frame.len(), |()| walk.at)
 }
 
 /// Fields of a frame, in order, data last.
 #[must_use]
 pub fn fields(frame: &[u8]) -> Vec<Field> {
-    let mut walk = Walk { frame, at: 0, fields: Vec::new() };
+    let mut walk = Walk {
+        frame,
+        at: 0,
+        fields: Vec::new(),
+    };
     // Where the walk ends early, the rest is data.
     let _ended = walk.link();
     walk.take_one(frame.len(), "data");
@@ -180,7 +211,12 @@ pub fn difference(expected: &[u8], found: &[u8]) -> String {
     }
     let mut text = String::new();
     if expected.len() != found.len() {
-        let _ = writeln!(text, "  length: expected {}, found {} octets", expected.len(), found.len());
+        let _ = writeln!(
+            text,
+            "  length: expected {}, found {} octets",
+            expected.len(),
+            found.len()
+        );
     }
     for (range, name) in fields(expected) {
         let part = |frame: &[u8]| {
@@ -189,7 +225,10 @@ pub fn difference(expected: &[u8], found: &[u8]) -> String {
         };
         let (wanted, got) = (part(expected), part(found));
         if wanted != got && range.len() <= 16 {
-            let _ = writeln!(text, "  {name}, octets {range:?}: expected {wanted}, found {got}");
+            let _ = writeln!(
+                text,
+                "  {name}, octets {range:?}: expected {wanted}, found {got}"
+            );
         } else if wanted != got {
             let _ = writeln!(text, "  {name}, octets {range:?}, differs");
         }
@@ -199,14 +238,20 @@ pub fn difference(expected: &[u8], found: &[u8]) -> String {
 }
 
 fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(" ")
+    octets
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Sixteen octets to a line, as `tcpdump -x` shows them.
 #[must_use]
 pub fn dump(octets: &[u8]) -> String {
     let lines = octets.chunks(16).zip((0..).step_by(16)).take(16);
-    let mut text: String = lines.map(|(line, at): (&[u8], usize)| format!("  {at:04x}  {}\n", hex(line))).collect();
+    let mut text: String = lines
+        .map(|(line, at): (&[u8], usize)| format!("  {at:04x}  {}\n", hex(line)))
+        .collect();
     if octets.len() > 256 {
         let _ = writeln!(text, "  … {} octets in all", octets.len());
     }
@@ -235,18 +280,31 @@ mod tests {
 
     #[test]
     fn a_difference_names_the_field() {
-        let syn = Frame::syn(CLIENT.socket(Family::V4, 40_000), NAT.socket(Family::V4, HTTP));
+        let syn = Frame::syn(
+            CLIENT.socket(Family::V4, 40_000),
+            NAT.socket(Family::V4, HTTP),
+        );
         let text = difference(&syn.octets(), &syn.clone().hops(63).octets());
-        assert!(text.contains("ipv4 ttl, octets 22..23: expected 40, found 3f"), "{text}");
+        assert!(
+            text.contains("ipv4 ttl, octets 22..23: expected 40, found 3f"),
+            "{text}"
+        );
         assert!(text.contains("ipv4 header checksum"), "{text}");
         assert!(!text.contains("tcp"), "{text}");
     }
 
     #[test]
     fn a_cut_frame_is_walked_to_its_end() {
-        let syn = Frame::syn(CLIENT.socket(Family::V6, 40_000), NAT.socket(Family::V6, HTTP)).octets();
+        let syn = Frame::syn(
+            CLIENT.socket(Family::V6, 40_000),
+            NAT.socket(Family::V6, HTTP),
+        )
+        .octets();
         for len in 0..syn.len() {
-            let covered: usize = fields(&syn[..len]).iter().map(|(range, _)| range.len()).sum();
+            let covered: usize = fields(&syn[..len])
+                .iter()
+                .map(|(range, _)| range.len())
+                .sum();
             assert_eq!(covered, len);
         }
     }

@@ -38,7 +38,10 @@ impl TestPacket {
     /// A new packet of our own, without octets.
     #[must_use]
     pub fn empty() -> Self {
-        Self { octets: Vec::new(), head: 0 }
+        Self {
+            octets: Vec::new(),
+            head: 0,
+        }
     }
 
     /// The whole frame, all segments.
@@ -102,7 +105,10 @@ mod tests {
         let mut packet = TestPacket::split(vec![1; 100], 50);
         assert!(packet.set_len(60));
         assert_eq!((packet.head().len(), packet.total_len()), (60, 60));
-        assert_eq!(packet.head().get(48..52), Some(&[1, 1, ANYTHING, ANYTHING][..]));
+        assert_eq!(
+            packet.head().get(48..52),
+            Some(&[1, 1, ANYTHING, ANYTHING][..])
+        );
         assert!(!packet.set_len(SEGMENT + 1));
     }
 

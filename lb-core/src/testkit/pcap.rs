@@ -73,7 +73,10 @@ pub fn read(file: &[u8]) -> Result<Vec<Vec<u8>>, NotACapture> {
 }
 
 fn word(octets: &[u8], at: usize) -> Option<u32> {
-    octets.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
+    octets
+        .get(at..)?
+        .first_chunk()
+        .map(|word| u32::from_le_bytes(*word))
 }
 
 #[cfg(test)]

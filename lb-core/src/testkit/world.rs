@@ -53,7 +53,10 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { connections: 4096, neighbors: 256 }
+        Self {
+            connections: 4096,
+            neighbors: 256,
+        }
     }
 }
 
@@ -68,15 +71,18 @@ pub struct World {
     distribution: Distribution,
     registry: Registry,
     ports: Vec<(PortId, MacAddr)>,
-    millis: u32,
+    /// Since the clock was made; never wraps.
+    millis: u64,
     late: Vec<Late>,
 }
 
-const SECRET: Secret =
-    Secret { table_key: TableKey([11, 12, 13, 14, 15, 16]), seed: HashSeed([0x5e; 16]) };
+const SECRET: Secret = Secret {
+    table_key: TableKey([11, 12, 13, 14, 15, 16]),
+    seed: HashSeed([0x5e; 16]),
+};
 
 /// When the clock of every world starts.
-const START_MILLIS: u32 = 1_000_000;
+const START_MILLIS: u64 = 1_000_000;
 /// Sweeps after which every entry has been looked at.
 const ROUND: u32 = 65;
 /// Seconds between two such rounds; the end of every wait has one too.
@@ -100,7 +106,9 @@ impl World {
         let sweeping = Some(Sweeping { number: 0, of: 1 });
         let lanes = tables.v4.lane(0, sweeping).zip(tables.v6.lane(0, sweeping));
         let (v4, v6) = lanes.ok_or_else(|| NoWorld("the tables have no lane".to_owned()))?;
-        let ports: Vec<_> = (0..ports).map(|port| (PortId(port.into()), port_mac(port))).collect();
+        let ports: Vec<_> = (0..ports)
+            .map(|port| (PortId(port.into()), port_mac(port)))
+            .collect();
         let mut world = Self {
             filter: Filter::new(tables, Lanes { v4, v6 }, Arc::new(LcoreCounters::default())),
             distribution: Distribution::empty(&ports),
@@ -149,7 +157,12 @@ impl World {
     /// The moment.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { tick: self.millis / 1000, millis: self.millis }
+        let low_half =
+            |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        Now {
+            tick: low_half(self.millis / 1000),
+            millis: low_half(self.millis),
+        }
     }
 
     /// What the filter works by.
@@ -196,7 +209,11 @@ impl World {
     /// One frame comes in on a port.
     pub fn send_one(&mut self, port: u8, frame: impl Into<Vec<u8>>) -> Answer {
         let answer = self.send(port, vec![TestPacket::new(frame)]).pop();
-        answer.unwrap_or(Answer { verdict: Verdict::Drop(Reason::Runt), port: None, frame: Vec::new() })
+        answer.unwrap_or(Answer {
+            verdict: Verdict::Drop(Reason::Runt),
+            port: None,
+            frame: Vec::new(),
+        })
     }
 
     fn burst(&mut self, ingress: PortId, mut packets: Vec<TestPacket>) -> Vec<Answer> {
@@ -204,7 +221,13 @@ impl World {
         let now = self.now();
         // Says so if the filter leaves one unwritten.
         let mut verdicts = vec![Verdict::Drop(Reason::Runt); packets.len()];
-        self.filter.burst(&self.distribution, now, ingress, &mut packets, &mut verdicts);
+        self.filter.burst(
+            &self.distribution,
+            now,
+            ingress,
+            &mut packets,
+            &mut verdicts,
+        );
         let mut answers = Vec::with_capacity(packets.len());
         for (packet, verdict) in packets.into_iter().zip(verdicts) {
             let port = match verdict {
@@ -219,7 +242,11 @@ impl World {
                 }
                 _ => packet.into_octets(),
             };
-            answers.push(Answer { verdict, port, frame });
+            answers.push(Answer {
+                verdict,
+                port,
+                frame,
+            });
         }
         self.finish_turn();
         answers
@@ -243,7 +270,10 @@ impl World {
     fn ask(&mut self) {
         while let Some(neighbor) = self.filter.next_question() {
             let mut packet = TestPacket::empty();
-            if let Some(port) = self.filter.write_question(&self.distribution, neighbor, &mut packet) {
+            if let Some(port) =
+                self.filter
+                    .write_question(&self.distribution, neighbor, &mut packet)
+            {
                 self.late.push(Late::Question(port, packet.into_octets()));
             }
         }
@@ -252,38 +282,50 @@ impl World {
     fn release(&mut self) {
         let now = self.now();
         let late = &mut self.late;
-        self.filter.release(&self.distribution, now, |packet, verdict| {
-            late.push(match verdict {
-                Verdict::Forward(port) => Late::Sent(port, packet.into_octets()),
-                Verdict::Drop(reason) => Late::Dropped(reason),
-                // Nothing else can come of a packet that was finished but for its addresses.
-                _ => Late::Dropped(Reason::NoRoute),
+        self.filter
+            .release(&self.distribution, now, |packet, verdict| {
+                late.push(match verdict {
+                    Verdict::Forward(port) => Late::Sent(port, packet.into_octets()),
+                    Verdict::Drop(reason) => Late::Dropped(reason),
+                    // Nothing else can come of a packet that was finished but for its addresses.
+                    _ => Late::Dropped(Reason::NoRoute),
+                });
             });
-        });
     }
 
     /// Moves the clock on, and does on the way what the engine does in its idle turns.
     pub fn advance(&mut self, millis: u32) {
-        let end = self.millis + millis;
+        let end = self.millis + u64::from(millis);
         while self.millis < end {
             let step = if self.filter.has_held() { 100 } else { 1000 };
             self.millis = end.min(self.millis + step);
-            self.filter.turn();
-            self.filter.maintain(self.now());
-            if self.millis == end || self.now().tick.is_multiple_of(SWEPT_EVERY) {
-                self.sweep();
-            }
-            self.ask();
-            if self.filter.has_held() {
-                self.release();
-            }
-            self.check();
+            let is_time_to_sweep = self.now().tick.is_multiple_of(SWEPT_EVERY);
+            self.idle_turn(self.millis == end || is_time_to_sweep);
         }
     }
 
     /// Moves the clock on by seconds.
     pub fn advance_seconds(&mut self, seconds: u32) {
         self.advance(seconds * 1000);
+    }
+
+    /// Moves the clock on at once, as if nothing had turned meanwhile.
+    pub fn leap_seconds(&mut self, seconds: u32) {
+        self.millis += u64::from(seconds) * 1000;
+        self.idle_turn(true);
+    }
+
+    fn idle_turn(&mut self, sweeps: bool) {
+        self.filter.turn();
+        self.filter.maintain(self.now());
+        if sweeps {
+            self.sweep();
+        }
+        self.ask();
+        if self.filter.has_held() {
+            self.release();
+        }
+        self.check();
     }
 
     /// Looks at every entry of the connection tables once.
@@ -296,21 +338,28 @@ impl World {
     /// Gives up what still waits, as at the end of the program.
     pub fn give_up(&mut self) {
         let late = &mut self.late;
-        self.filter.give_up(|_| late.push(Late::Dropped(Reason::NeighborUnresolved)));
+        self.filter
+            .give_up(|_| late.push(Late::Dropped(Reason::NeighborUnresolved)));
         self.check();
     }
 
     /// Packets dropped so far, by reason.
     #[must_use]
     pub fn drops(&self) -> BTreeMap<Reason, u64> {
-        let counted = Reason::ALL.iter().map(|&reason| (reason, self.counters().dropped(reason)));
+        let counted = Reason::ALL
+            .iter()
+            .map(|&reason| (reason, self.counters().dropped(reason)));
         counted.filter(|&(_, count)| count != 0).collect()
     }
 
     #[track_caller]
     fn check(&self) {
         let counters = self.filter.counters();
-        assert!(counters.adds_up(), "received is not the sum of the verdicts: {:?}", Sums(counters));
+        assert!(
+            counters.adds_up(),
+            "received is not the sum of the verdicts: {:?}",
+            Sums(counters)
+        );
     }
 }
 
@@ -333,10 +382,18 @@ impl std::fmt::Debug for Sums<'_> {
 }
 
 fn tables(size: Size) -> Result<Tables, String> {
-    let layout = Layout::new(size.connections).map_err(|error| error.to_string())?.with_slots(1024, 256);
-    let region = Region::create(Memory::heap(layout.octets()), &layout, &SECRET, 1).map_err(|error| error.to_string())?;
+    let layout = Layout::new(size.connections)
+        .map_err(|error| error.to_string())?
+        .with_slots(1024, 256);
+    let region = Region::create(Memory::heap(layout.octets()), &layout, &SECRET, 1)
+        .map_err(|error| error.to_string())?;
     let epochs = Arc::new(Epochs::new(1));
-    let (v4, _) = ConnTable::open(&region, Arc::clone(&epochs)).map_err(|error| error.to_string())?;
+    let (v4, _) =
+        ConnTable::open(&region, Arc::clone(&epochs)).map_err(|error| error.to_string())?;
     let (v6, _) = ConnTable::open(&region, epochs).map_err(|error| error.to_string())?;
-    Ok(Tables { v4, v6, neighbors: NeighborTable::new(size.neighbors) })
+    Ok(Tables {
+        v4,
+        v6,
+        neighbors: NeighborTable::new(size.neighbors),
+    })
 }

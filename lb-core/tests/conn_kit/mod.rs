@@ -36,7 +36,9 @@ pub(crate) fn open<const W: usize>(region: &Region, lanes: usize) -> (ConnTable<
     let of = u32::try_from(lanes).unwrap();
     let lanes = (0..of)
         .map(|number| {
-            let mut lane = table.lane(number as usize, Some(Sweeping { number, of })).unwrap();
+            let mut lane = table
+                .lane(number as usize, Some(Sweeping { number, of }))
+                .unwrap();
             table.turn(&mut lane);
             lane
         })
@@ -60,7 +62,13 @@ impl Flow<2> for Make {
 
 impl Flow<5> for Make {
     fn key(src: u128, dst: u128, src_port: u16, dst_port: u16) -> KeyV6 {
-        KeyV6::v6(0x2001_0db8 << 96 | src, 0x2001_0db8 << 96 | dst, src_port, dst_port, 6)
+        KeyV6::v6(
+            0x2001_0db8 << 96 | src,
+            0x2001_0db8 << 96 | dst,
+            src_port,
+            dst_port,
+            6,
+        )
     }
 }
 
@@ -78,7 +86,10 @@ where
         reverse: Some(Make::key(server, client, 8080, port)),
         service: ServiceSlot(n % 7),
         backend: BackendSlot(backend),
-        state: ConnState { protocol: 1, flags: 0 },
+        state: ConnState {
+            protocol: 1,
+            flags: 0,
+        },
         ip_delta: half(digest(n)),
         l4_delta: half(digest(n) >> 16),
         next_hop: 0,

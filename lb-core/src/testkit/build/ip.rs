@@ -51,7 +51,9 @@ impl Ends {
     pub(super) fn sum(self, protocol: IpProtocol, len: usize) -> Sum {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         match self {
-            Self::V4(src, dst) => Sum::pseudo_v4(src, dst, protocol, u16::try_from(len).unwrap_or(u16::MAX)),
+            Self::V4(src, dst) => {
+                Sum::pseudo_v4(src, dst, protocol, u16::try_from(len).unwrap_or(u16::MAX))
+            }
             Self::V6(src, dst) => Sum::pseudo_v6(src, dst, protocol, len),
         }
     }
@@ -61,15 +63,36 @@ impl Network {
     /// A packet between two addresses; of IPv4 unless both are IPv6.
     pub(super) fn between(src: IpAddr, dst: IpAddr) -> Self {
         if let (IpAddr::V6(src), IpAddr::V6(dst)) = (src, dst) {
-            let fields = ipv6::Fields { src: src.into(), dst: dst.into(), ..ipv6::Fields::default() };
-            return Self::V6(V6 { fields, version: 6, extensions: Vec::new(), payload_len: None, final_dst: None });
+            let fields = ipv6::Fields {
+                src: src.into(),
+                dst: dst.into(),
+                ..ipv6::Fields::default()
+            };
+            return Self::V6(V6 {
+                fields,
+                version: 6,
+                extensions: Vec::new(),
+                payload_len: None,
+                final_dst: None,
+            });
         }
         let bits = |address: IpAddr| match address {
             IpAddr::V4(v4) => u32::from(v4),
             IpAddr::V6(_) => 0,
         };
-        let fields = ipv4::Fields { src: bits(src), dst: bits(dst), ..ipv4::Fields::default() };
-        Self::V4(V4 { fields, version: 4, options: Vec::new(), ihl: None, total_len: None, has_bad_checksum: false })
+        let fields = ipv4::Fields {
+            src: bits(src),
+            dst: bits(dst),
+            ..ipv4::Fields::default()
+        };
+        Self::V4(V4 {
+            fields,
+            version: 4,
+            options: Vec::new(),
+            ihl: None,
+            total_len: None,
+            has_bad_checksum: false,
+        })
     }
 
     pub(super) fn ethertype(&self) -> EtherType {
@@ -83,13 +106,21 @@ impl Network {
     pub(super) fn pseudo(&self) -> Option<Ends> {
         match self {
             Self::V4(v4) => Some(Ends::V4(v4.fields.src, v4.fields.dst)),
-            Self::V6(v6) => Some(Ends::V6(v6.fields.src, v6.final_dst.map_or(v6.fields.dst, u128::from))),
+            Self::V6(v6) => Some(Ends::V6(
+                v6.fields.src,
+                v6.final_dst.map_or(v6.fields.dst, u128::from),
+            )),
             Self::Other(_) => None,
         }
     }
 
     /// Headers and payload; `piece` is offset and more-flag of a fragment.
-    pub(super) fn octets(&self, protocol: IpProtocol, payload: &[u8], piece: Option<(u16, bool)>) -> Vec<u8> {
+    pub(super) fn octets(
+        &self,
+        protocol: IpProtocol,
+        payload: &[u8],
+        piece: Option<(u16, bool)>,
+    ) -> Vec<u8> {
         match self {
             Self::V4(v4) => v4.octets(protocol, payload, piece),
             Self::V6(v6) => v6.octets(protocol, payload, piece),
@@ -108,7 +139,11 @@ impl V4 {
         fields.protocol = protocol;
         fields.total_len = self.total_len.unwrap_or(computed);
         if let Some((offset, more)) = piece {
-            (fields.fragment_offset, fields.more_fragments, fields.dont_fragment) = (offset, more, false);
+            (
+                fields.fragment_offset,
+                fields.more_fragments,
+                fields.dont_fragment,
+            ) = (offset, more, false);
         }
         let mut packet = vec![0; ipv4::LEN];
         packet.extend(&self.options);
@@ -140,9 +175,16 @@ impl V6 {
         let mut extensions = self.extensions.clone();
         if let Some((offset, more)) = piece {
             let [high, low] = (offset | u16::from(more)).to_be_bytes();
-            extensions.push((IpProtocol::FRAGMENT, vec![0, 0, high, low, 0, 0, 0x1c, 0x46]));
+            extensions.push((
+                IpProtocol::FRAGMENT,
+                vec![0, 0, high, low, 0, 0, 0x1c, 0x46],
+            ));
         }
-        let following = extensions.iter().map(|&(kind, _)| kind).skip(1).chain([protocol]);
+        let following = extensions
+            .iter()
+            .map(|&(kind, _)| kind)
+            .skip(1)
+            .chain([protocol]);
         let mut chain = Vec::new();
         for ((_, octets), next) in extensions.iter().zip(following) {
             let start = chain.len();
@@ -188,13 +230,15 @@ impl Frame {
     /// TTL or hop limit.
     #[must_use]
     pub fn hops(self, hops: u8) -> Self {
-        self.v4(|v4| v4.fields.ttl = hops).v6(|v6| v6.fields.hop_limit = hops)
+        self.v4(|v4| v4.fields.ttl = hops)
+            .v6(|v6| v6.fields.hop_limit = hops)
     }
 
     /// Differentiated services and ECN: TOS or traffic class.
     #[must_use]
     pub fn dscp_ecn(self, octet: u8) -> Self {
-        self.v4(|v4| v4.fields.dscp_ecn = octet).v6(|v6| v6.fields.dscp_ecn = octet)
+        self.v4(|v4| v4.fields.dscp_ecn = octet)
+            .v6(|v6| v6.fields.dscp_ecn = octet)
     }
 
     /// IPv4 identification.
@@ -236,7 +280,8 @@ impl Frame {
     /// A version that the EtherType does not promise.
     #[must_use]
     pub fn version(self, version: u8) -> Self {
-        self.v4(|v4| v4.version = version).v6(|v6| v6.version = version)
+        self.v4(|v4| v4.version = version)
+            .v6(|v6| v6.version = version)
     }
 
     /// An IPv4 header length in words that is not the header's.
@@ -248,7 +293,8 @@ impl Frame {
     /// IPv4 total length or IPv6 payload length, whatever the packet's is.
     #[must_use]
     pub fn ip_len(self, octets: u16) -> Self {
-        self.v4(|v4| v4.total_len = Some(octets)).v6(|v6| v6.payload_len = Some(octets))
+        self.v4(|v4| v4.total_len = Some(octets))
+            .v6(|v6| v6.payload_len = Some(octets))
     }
 
     /// A wrong IPv4 header checksum.
@@ -266,12 +312,16 @@ impl Frame {
         }
     }
 
-    /// The identification with which the IPv4 header's checksum is `wanted`; the frame as it is where
-    /// there is none.
+    /// The identification with which the IPv4 header's checksum is `wanted`.
     #[must_use]
     pub fn with_header_checksum(self, wanted: u16) -> Self {
-        let checksum = |frame: &Self| frame.packet().get(10..12).map(<[u8]>::to_vec);
-        let found = (0..=u16::MAX).map(|id| self.clone().id(id)).find(|frame| checksum(frame).as_deref() == Some(&wanted.to_be_bytes()));
-        found.unwrap_or(self)
+        let packet = self.clone().id(0).packet();
+        let now = packet
+            .get(10..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(0, |word| u16::from_be_bytes(*word));
+        // What the sum of the header gains, its checksum loses, modulo 0xFFFF.
+        let id = (u32::from(now) + 0xffff - u32::from(wanted)) % 0xffff;
+        self.id(u16::try_from(id).unwrap_or(0))
     }
 }

@@ -23,7 +23,16 @@ pub fn arp_request(sender: (Ipv4Addr, MacAddr), target: Ipv4Addr) -> Frame {
     let (sender_ip, sender_mac) = sender;
     let target_mac = MacAddr([0; 6]);
     let operation = Operation::Request;
-    arp_frame(arp::Message { operation, sender_mac, sender_ip, target_mac, target_ip: target }, MacAddr::BROADCAST)
+    arp_frame(
+        arp::Message {
+            operation,
+            sender_mac,
+            sender_ip,
+            target_mac,
+            target_ip: target,
+        },
+        MacAddr::BROADCAST,
+    )
 }
 
 /// `sender` is here; told to one asker.
@@ -31,16 +40,38 @@ pub fn arp_request(sender: (Ipv4Addr, MacAddr), target: Ipv4Addr) -> Frame {
 pub fn arp_reply(sender: (Ipv4Addr, MacAddr), target: (Ipv4Addr, MacAddr)) -> Frame {
     let ((sender_ip, sender_mac), (target_ip, target_mac)) = (sender, target);
     let operation = Operation::Reply;
-    arp_frame(arp::Message { operation, sender_mac, sender_ip, target_mac, target_ip }, target_mac)
+    arp_frame(
+        arp::Message {
+            operation,
+            sender_mac,
+            sender_ip,
+            target_mac,
+            target_ip,
+        },
+        target_mac,
+    )
 }
 
 /// Flags and reserved bits of an advertisement, or zeros, as octets.
 const fn message_word(router: bool, solicited: bool, overrides: bool) -> [u8; 4] {
-    [(router as u8) << 7 | (solicited as u8) << 6 | (overrides as u8) << 5, 0, 0, 0]
+    [
+        (router as u8) << 7 | (solicited as u8) << 6 | (overrides as u8) << 5,
+        0,
+        0,
+        0,
+    ]
 }
 
-fn discovery(src: Ipv6Addr, dst: Ipv6Addr, message_type: u8, word: [u8; 4], target: Ipv6Addr) -> Frame {
-    Frame::icmp(src.into(), dst.into(), message_type, 0, word).data(&target.octets()).hops(ndp::HOP_LIMIT)
+fn discovery(
+    src: Ipv6Addr,
+    dst: Ipv6Addr,
+    message_type: u8,
+    word: [u8; 4],
+    target: Ipv6Addr,
+) -> Frame {
+    Frame::icmp(src.into(), dst.into(), message_type, 0, word)
+        .data(&target.octets())
+        .hops(ndp::HOP_LIMIT)
 }
 
 /// Who has `target`? With the sender's MAC, of the target's solicited-node group.
@@ -60,9 +91,15 @@ pub fn advertisement(
     from_router: bool,
     solicited: bool,
 ) -> Frame {
-    discovery(sender.0, to.0, 136, message_word(from_router, solicited, true), sender.0)
-        .option(2, sender.1)
-        .link(sender.1, to.1)
+    discovery(
+        sender.0,
+        to.0,
+        136,
+        message_word(from_router, solicited, true),
+        sender.0,
+    )
+    .option(2, sender.1)
+    .link(sender.1, to.1)
 }
 
 impl Frame {

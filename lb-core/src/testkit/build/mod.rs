@@ -62,38 +62,71 @@ impl Frame {
     /// A TCP segment without flags.
     #[must_use]
     pub fn tcp(src: SocketAddr, dst: SocketAddr) -> Self {
-        Self::new(Network::between(src.ip(), dst.ip()), Upper::tcp(src.port(), dst.port()))
+        Self::new(
+            Network::between(src.ip(), dst.ip()),
+            Upper::tcp(src.port(), dst.port()),
+        )
     }
 
     /// A TCP segment that opens a connection: SYN, sequence number 1000, an MSS.
     #[must_use]
     pub fn syn(src: SocketAddr, dst: SocketAddr) -> Self {
-        Self::tcp(src, dst).flags(Flags::SYN).seq(1000).tcp_options(&[2, 4, 0x05, 0xb4])
+        Self::tcp(src, dst)
+            .flags(Flags::SYN)
+            .seq(1000)
+            .tcp_options(&[2, 4, 0x05, 0xb4])
     }
 
     /// A UDP datagram.
     #[must_use]
     pub fn udp(src: SocketAddr, dst: SocketAddr) -> Self {
-        Self::new(Network::between(src.ip(), dst.ip()), Upper::udp(src.port(), dst.port()))
+        Self::new(
+            Network::between(src.ip(), dst.ip()),
+            Upper::udp(src.port(), dst.port()),
+        )
     }
 
     /// An ICMP message of the addresses' family; `rest` are the four octets behind the checksum.
     #[must_use]
     pub fn icmp(src: IpAddr, dst: IpAddr, message_type: u8, code: u8, rest: [u8; 4]) -> Self {
-        let protocol = if src.is_ipv4() { IpProtocol::ICMPV4 } else { IpProtocol::ICMPV6 };
-        Self::new(Network::between(src, dst), Upper::Icmp { protocol, message_type, code, rest })
+        let protocol = if src.is_ipv4() {
+            IpProtocol::ICMPV4
+        } else {
+            IpProtocol::ICMPV6
+        };
+        Self::new(
+            Network::between(src, dst),
+            Upper::Icmp {
+                protocol,
+                message_type,
+                code,
+                rest,
+            },
+        )
     }
 
     /// An echo request, identifier 0x1c46, sequence number 1.
     #[must_use]
     pub fn echo_request(src: IpAddr, dst: IpAddr) -> Self {
-        Self::icmp(src, dst, if src.is_ipv4() { 8 } else { 128 }, 0, [0x1c, 0x46, 0, 1])
+        Self::icmp(
+            src,
+            dst,
+            if src.is_ipv4() { 8 } else { 128 },
+            0,
+            [0x1c, 0x46, 0, 1],
+        )
     }
 
     /// The answer to [`echo_request`](Self::echo_request).
     #[must_use]
     pub fn echo_reply(src: IpAddr, dst: IpAddr) -> Self {
-        Self::icmp(src, dst, if src.is_ipv4() { 0 } else { 129 }, 0, [0x1c, 0x46, 0, 1])
+        Self::icmp(
+            src,
+            dst,
+            if src.is_ipv4() { 0 } else { 129 },
+            0,
+            [0x1c, 0x46, 0, 1],
+        )
     }
 
     /// A time-exceeded message that quotes an IP packet.
@@ -111,7 +144,11 @@ impl Frame {
     /// An Ethernet frame of any type.
     #[must_use]
     pub fn raw(ethertype: u16, payload: &[u8]) -> Self {
-        Self::new(Network::Other(EtherType(ethertype)), Upper::Raw(IpProtocol(0))).data(payload)
+        Self::new(
+            Network::Other(EtherType(ethertype)),
+            Upper::Raw(IpProtocol(0)),
+        )
+        .data(payload)
     }
 
     /// Ethernet source and destination.
@@ -217,10 +254,20 @@ impl Frame {
     fn ethernet(&self) -> Vec<u8> {
         let mut frame = vec![0; ethernet::LEN];
         let inner = self.network.ethertype();
-        let mut types = self.tags.iter().map(|&(kind, _)| kind).skip(1).chain([inner]);
+        let mut types = self
+            .tags
+            .iter()
+            .map(|&(kind, _)| kind)
+            .skip(1)
+            .chain([inner]);
         let first = self.tags.first().map_or(inner, |&(kind, _)| kind);
         if let Some(place) = frame.first_chunk_mut() {
-            ethernet::Fields { dst: self.dst, src: self.src, ethertype: first }.emit(place);
+            ethernet::Fields {
+                dst: self.dst,
+                src: self.src,
+                ethertype: first,
+            }
+            .emit(place);
         }
         for &(_, control) in &self.tags {
             let mut tag = [0; vlan::LEN];
@@ -280,8 +327,14 @@ mod tests {
     #[test]
     fn two_pieces_carry_the_whole_segment() {
         let whole = syn(Family::V4).data(&[7; 100]);
-        let (first, second) = (whole.clone().piece(0, 64, true), whole.clone().piece(64, 999, false));
-        let upper: Vec<_> = [first, second].iter().flat_map(|part| part.packet()[20..].to_vec()).collect();
+        let (first, second) = (
+            whole.clone().piece(0, 64, true),
+            whole.clone().piece(64, 999, false),
+        );
+        let upper: Vec<_> = [first, second]
+            .iter()
+            .flat_map(|part| part.packet()[20..].to_vec())
+            .collect();
         assert_eq!(upper, whole.packet()[20..]);
     }
 

@@ -1,7 +1,8 @@
 //! What lies behind the network layer of a built frame: TCP, UDP, ICMP or anything.
 //!
 //! No counterpart in the patent. RFC 9293, RFC 768, RFC 792, RFC 4443.
-//! Easy to get wrong: a UDP checksum that comes out as 0 is written as 0xFFFF; of TCP it is written as 0.
+//! Easy to get wrong: a checksum that comes out as 0 is written as 0xFFFF for UDP and ICMPv4, as 0 for TCP and
+//! ICMPv6.
 
 use std::net::SocketAddr;
 
@@ -14,9 +15,22 @@ use crate::wire::{IpProtocol, tcp, udp};
 /// The upper layer.
 #[derive(Clone, Debug)]
 pub(super) enum Upper {
-    Tcp { fields: tcp::Fields, options: Vec<u8>, data_offset: Option<u8> },
-    Udp { src_port: u16, dst_port: u16, length: Option<u16> },
-    Icmp { protocol: IpProtocol, message_type: u8, code: u8, rest: [u8; 4] },
+    Tcp {
+        fields: tcp::Fields,
+        options: Vec<u8>,
+        data_offset: Option<u8>,
+    },
+    Udp {
+        src_port: u16,
+        dst_port: u16,
+        length: Option<u16>,
+    },
+    Icmp {
+        protocol: IpProtocol,
+        message_type: u8,
+        code: u8,
+        rest: [u8; 4],
+    },
     Raw(IpProtocol),
 }
 
@@ -30,12 +44,25 @@ pub(super) enum Check {
 
 impl Upper {
     pub(super) fn tcp(src_port: u16, dst_port: u16) -> Self {
-        let fields = tcp::Fields { src_port, dst_port, window: 64_240, ..tcp::Fields::default() };
-        Self::Tcp { fields, options: Vec::new(), data_offset: None }
+        let fields = tcp::Fields {
+            src_port,
+            dst_port,
+            window: 64_240,
+            ..tcp::Fields::default()
+        };
+        Self::Tcp {
+            fields,
+            options: Vec::new(),
+            data_offset: None,
+        }
     }
 
     pub(super) fn udp(src_port: u16, dst_port: u16) -> Self {
-        Self::Udp { src_port, dst_port, length: None }
+        Self::Udp {
+            src_port,
+            dst_port,
+            length: None,
+        }
     }
 
     /// Its number for the network layer.
@@ -50,15 +77,32 @@ impl Upper {
     /// Header and data, checksum included.
     pub(super) fn octets(&self, data: &[u8], ends: Ends, check: Check) -> Vec<u8> {
         let (mut octets, checksum_at) = match self {
-            Self::Tcp { fields, options, data_offset } => (tcp_header(fields, options, *data_offset), 16),
-            Self::Udp { src_port, dst_port, length } => {
+            Self::Tcp {
+                fields,
+                options,
+                data_offset,
+            } => (tcp_header(fields, options, *data_offset), 16),
+            Self::Udp {
+                src_port,
+                dst_port,
+                length,
+            } => {
                 let whole = u16::try_from(udp::LEN + data.len()).unwrap_or(u16::MAX);
                 let mut header = [0; udp::LEN];
-                udp::Fields { src_port: *src_port, dst_port: *dst_port, length: length.unwrap_or(whole) }
-                    .emit(&mut header);
+                udp::Fields {
+                    src_port: *src_port,
+                    dst_port: *dst_port,
+                    length: length.unwrap_or(whole),
+                }
+                .emit(&mut header);
                 (header.to_vec(), 6)
             }
-            Self::Icmp { message_type, code, rest, .. } => {
+            Self::Icmp {
+                message_type,
+                code,
+                rest,
+                ..
+            } => {
                 let [a, b, c, d] = *rest;
                 (vec![*message_type, *code, 0, 0, a, b, c, d], 2)
             }
@@ -77,18 +121,29 @@ impl Upper {
     }
 
     fn checksum(&self, octets: &[u8], ends: Ends) -> u16 {
+        let sum = self.sum(octets, ends);
+        match (self, ends) {
+            (Self::Udp { .. }, _) => sum.checksum_udp(),
+            // The other zero: right for every message, and the only right one for a message of zeros.
+            (Self::Icmp { .. }, Ends::V4(..)) => sum.checksum_udp(),
+            _ => sum.checksum(),
+        }
+    }
+
+    /// What the checksum is the complement of; the checksum's own octets are zero.
+    fn sum(&self, octets: &[u8], ends: Ends) -> Sum {
         // A datagram may end before its packet does.
         let covered = match self {
-            Self::Udp { length: Some(length), .. } if *length >= 8 => octets.get(..usize::from(*length)),
+            Self::Udp {
+                length: Some(length),
+                ..
+            } if *length >= 8 => octets.get(..usize::from(*length)),
             _ => None,
         };
         let octets = covered.unwrap_or(octets);
-        let is_icmpv4 = matches!((self, ends), (Self::Icmp { .. }, Ends::V4(..)));
-        let pseudo = if is_icmpv4 { Sum::ZERO } else { ends.sum(self.protocol(), octets.len()) };
-        let sum = pseudo + Sum::octets(octets);
-        match self {
-            Self::Udp { .. } => sum.checksum_udp(),
-            _ => sum.checksum(),
+        match (self, ends) {
+            (Self::Icmp { .. }, Ends::V4(..)) => Sum::octets(octets),
+            _ => ends.sum(self.protocol(), octets.len()) + Sum::octets(octets),
         }
     }
 }
@@ -97,7 +152,11 @@ fn tcp_header(fields: &tcp::Fields, options: &[u8], data_offset: Option<u8>) -> 
     let words = u8::try_from((tcp::LEN + options.len()) / 4).unwrap_or(15);
     let mut header = vec![0; tcp::LEN];
     if let Some(place) = header.first_chunk_mut() {
-        tcp::Fields { data_offset: data_offset.unwrap_or(words), ..*fields }.emit(place);
+        tcp::Fields {
+            data_offset: data_offset.unwrap_or(words),
+            ..*fields
+        }
+        .emit(place);
     }
     header.extend(options);
     header
@@ -199,22 +258,47 @@ impl Frame {
     }
 
     /// Two octets of data in front with which the upper layer's computed checksum would be 0 before any
-    /// rule about 0 is applied; for frames of an even length.
+    /// rule about 0 is applied; for headers of an even length.
     #[must_use]
     pub fn with_zero_sum(mut self) -> Self {
-        let rest = self.data.clone();
-        for word in 0..=u16::MAX {
-            self.data = [&word.to_be_bytes(), rest.as_slice()].concat();
-            if self.computes_to_zero() {
-                return self;
+        self.data = [&[0; 2], self.data.as_slice()].concat();
+        if let Some(ends) = self.network.pseudo() {
+            let octets = self.upper.octets(&self.data, ends, Check::Absent);
+            // The word that is missing for a sum of 0xFFFF is the checksum itself.
+            let missing = self.upper.sum(&octets, ends).checksum();
+            if let Some(place) = self.data.first_chunk_mut() {
+                *place = missing.to_be_bytes();
             }
         }
         self
     }
+}
 
-    fn computes_to_zero(&self) -> bool {
-        let Some(ends) = self.network.pseudo() else { return false };
-        let octets = self.upper.octets(&self.data, ends, Check::Absent);
-        (ends.sum(self.upper.protocol(), octets.len()) + Sum::octets(&octets)).checksum() == 0
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::net::{CLIENT, DNS, Family, HTTP, NAT};
+
+    #[test]
+    fn a_zero_sum_is_written_as_each_protocol_writes_it() {
+        for family in Family::BOTH {
+            let (client, dns) = (CLIENT.socket(family, 999), NAT.socket(family, DNS));
+            let header = if family == Family::V4 { 20 } else { 40 };
+            let checksum =
+                |frame: Frame, at: usize| frame.packet()[header + at..header + at + 2].to_vec();
+            let datagram = Frame::udp(client, dns).data(b"abc").with_zero_sum();
+            assert_eq!(checksum(datagram, 6), [0xff, 0xff]);
+            let segment = Frame::syn(client, NAT.socket(family, HTTP)).with_zero_sum();
+            assert_eq!(checksum(segment, 16), [0, 0]);
+        }
+    }
+
+    #[test]
+    fn a_header_gets_the_checksum_that_was_wanted() {
+        let datagram = Frame::udp(CLIENT.socket(Family::V4, 999), NAT.socket(Family::V4, DNS));
+        for wanted in [0x0000, 0xdd2f, 0x1234] {
+            let packet = datagram.clone().with_header_checksum(wanted).packet();
+            assert_eq!(packet[10..12], wanted.to_be_bytes());
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::testkit::build::Frame;
 use crate::testkit::case::{Expect, Step};
 use crate::testkit::net::{
-    CLIENT, CLIENT_SIDE, DIRECT, DNS, DNS_BACKEND, Family, HTTP, HTTP_BACKEND, Host, NAT, ONE_ARM, ONE_ARMED,
-    SERVER, SERVER_SIDE, port_mac,
+    CLIENT, CLIENT_SIDE, DIRECT, DNS, DNS_BACKEND, Family, HTTP, HTTP_BACKEND, Host, NAT, ONE_ARM,
+    ONE_ARMED, SERVER, SERVER_SIDE, port_mac,
 };
 use crate::wire::tcp::Flags;
 
@@ -79,19 +79,28 @@ impl Scene {
     /// A TCP flow to another service with forwarding `direct`.
     #[must_use]
     pub fn direct_to(self, vip: Host) -> Flow {
-        Flow { is_direct: true, ..self.flow(vip, HTTP, SERVER, HTTP) }
+        Flow {
+            is_direct: true,
+            ..self.flow(vip, HTTP, SERVER, HTTP)
+        }
     }
 
     /// A UDP flow with forwarding `direct`.
     #[must_use]
     pub fn direct_udp(self) -> Flow {
-        Flow { is_direct: true, ..self.flow(DIRECT, DNS, SERVER, DNS) }
+        Flow {
+            is_direct: true,
+            ..self.flow(DIRECT, DNS, SERVER, DNS)
+        }
     }
 
     /// A TCP flow whose backend is on the clients' port.
     #[must_use]
     pub fn one_armed(self) -> Flow {
-        Flow { out: 0, ..self.flow(ONE_ARMED, HTTP, ONE_ARM, HTTP_BACKEND) }
+        Flow {
+            out: 0,
+            ..self.flow(ONE_ARMED, HTTP, ONE_ARM, HTTP_BACKEND)
+        }
     }
 
     /// A flow to any service.
@@ -132,8 +141,16 @@ impl Flow {
     /// The same flow from a client on the link.
     #[must_use]
     pub fn from_near(self, client: Host) -> Self {
-        let family = if self.client.is_ipv4() { Family::V4 } else { Family::V6 };
-        Self { client: client.socket(family, self.client.port()), client_mac: client.mac, ..self }
+        let family = if self.client.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        Self {
+            client: client.socket(family, self.client.port()),
+            client_mac: client.mac,
+            ..self
+        }
     }
 
     /// The same flow from another port of the client.
@@ -152,44 +169,66 @@ impl Flow {
     /// A later segment of the client's, as it comes in: ACK, sequence number 1001.
     #[must_use]
     pub fn segment(&self) -> Frame {
-        Frame::tcp(self.client, self.vip).seq(1001).ack(5001).from_mac(self.client_mac)
+        Frame::tcp(self.client, self.vip)
+            .seq(1001)
+            .ack(5001)
+            .from_mac(self.client_mac)
     }
 
     /// A datagram of the client's, as it comes in.
     #[must_use]
     pub fn datagram(&self, data: &[u8]) -> Frame {
-        Frame::udp(self.client, self.vip).data(data).from_mac(self.client_mac)
+        Frame::udp(self.client, self.vip)
+            .data(data)
+            .from_mac(self.client_mac)
     }
 
     /// The backend's SYN+ACK, as it comes in.
     #[must_use]
     pub fn syn_ack(&self) -> Frame {
-        self.answer().flags(Flags::SYN).seq(5000).ack(1001).tcp_options(&[2, 4, 0x05, 0xb4])
+        self.answer()
+            .flags(Flags::SYN)
+            .seq(5000)
+            .ack(1001)
+            .tcp_options(&[2, 4, 0x05, 0xb4])
     }
 
     /// A later segment of the backend's, as it comes in: ACK, sequence number 5001.
     #[must_use]
     pub fn answer(&self) -> Frame {
-        Frame::tcp(self.backend, self.client).seq(5001).ack(1001).link(self.backend_mac, port_mac(self.out))
+        Frame::tcp(self.backend, self.client)
+            .seq(5001)
+            .ack(1001)
+            .link(self.backend_mac, port_mac(self.out))
     }
 
     /// A datagram of the backend's, as it comes in.
     #[must_use]
     pub fn answer_datagram(&self, data: &[u8]) -> Frame {
-        Frame::udp(self.backend, self.client).data(data).link(self.backend_mac, port_mac(self.out))
+        Frame::udp(self.backend, self.client)
+            .data(data)
+            .link(self.backend_mac, port_mac(self.out))
     }
 
     /// A packet of the client's, as it must leave to the backend.
     #[must_use]
     pub fn there(&self, frame: &Frame) -> Frame {
         let frame = frame.clone().link(port_mac(self.out), self.backend_mac);
-        if self.is_direct { frame } else { frame.to_socket(self.backend).hops(ROUTED_HOPS) }
+        if self.is_direct {
+            frame
+        } else {
+            frame.to_socket(self.backend).hops(ROUTED_HOPS)
+        }
     }
 
     /// A packet of the backend's, as it must leave to the client.
     #[must_use]
     pub fn back(&self, frame: &Frame) -> Frame {
-        frame.clone().link(port_mac(0), self.client_mac).from_socket(self.vip).hops(ROUTED_HOPS)
+        frame
+            .clone()
+            .link(port_mac(0), self.client_mac)
+            .from_socket(self.vip)
+            .hops(ROUTED_HOPS)
     }
 
     /// The client's packet goes to the backend.
@@ -218,6 +257,9 @@ impl Flow {
     /// The reset that answers a segment of the client's, before numbers and flags.
     #[must_use]
     pub fn refusal(&self) -> Frame {
-        Frame::tcp(self.vip, self.client).flags(Flags::RST).window(0).link(port_mac(0), self.client_mac)
+        Frame::tcp(self.vip, self.client)
+            .flags(Flags::RST)
+            .window(0)
+            .link(port_mac(0), self.client_mac)
     }
 }

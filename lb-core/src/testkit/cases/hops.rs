@@ -35,67 +35,119 @@ const fn most_quoted(family: Family) -> usize {
 
 fn balanced(list: &mut List) {
     for hops in [1, 0] {
-        list.both(3, &format!("a packet for nat with {hops} hops left is answered with time exceeded"), |scene| {
-            let flow = scene.nat();
-            let syn = flow.syn().hops(hops);
-            let answer = exceeded(scene.us(), &syn, flow.client, most_quoted(scene.family));
-            vec![Step::client(&syn, Expect::reply(&answer))]
-        })
+        list.both(
+            3,
+            &format!("a packet for nat with {hops} hops left is answered with time exceeded"),
+            |scene| {
+                let flow = scene.nat();
+                let syn = flow.syn().hops(hops);
+                let answer = exceeded(scene.us(), &syn, flow.client, most_quoted(scene.family));
+                vec![Step::client(&syn, Expect::reply(&answer))]
+            },
+        )
         .one_segment(QUOTES_WHAT_IS_AT_HAND);
     }
-    list.both(3, "a long packet is quoted as far as an error may be long", |scene| {
-        let flow = scene.nat_udp();
-        let datagram = flow.datagram(&[0x33; 1400]).hops(1);
-        let answer = exceeded(scene.us(), &datagram, flow.client, most_quoted(scene.family));
-        vec![Step::client(&datagram, Expect::reply(&answer))]
-    })
+    list.both(
+        3,
+        "a long packet is quoted as far as an error may be long",
+        |scene| {
+            let flow = scene.nat_udp();
+            let datagram = flow.datagram(&[0x33; 1400]).hops(1);
+            let answer = exceeded(
+                scene.us(),
+                &datagram,
+                flow.client,
+                most_quoted(scene.family),
+            );
+            vec![Step::client(&datagram, Expect::reply(&answer))]
+        },
+    )
     .one_segment(QUOTES_WHAT_IS_AT_HAND);
     list.both(3, "padding is not quoted", |scene| {
         let flow = scene.nat_udp();
         let datagram = flow.datagram(b"x").hops(1).padded();
-        let answer = exceeded(scene.us(), &datagram, flow.client, most_quoted(scene.family));
+        let answer = exceeded(
+            scene.us(),
+            &datagram,
+            flow.client,
+            most_quoted(scene.family),
+        );
         vec![Step::client(&datagram, Expect::reply(&answer))]
     })
     .one_segment(QUOTES_WHAT_IS_AT_HAND);
-    list.both(3, "an answer of the backend with one hop left is told to the backend", |scene| {
-        let flow = scene.nat();
-        let answer = flow.syn_ack().hops(1);
-        let told = exceeded(scene.us_inside(), &answer, flow.backend, most_quoted(scene.family));
-        let told = told.link(port_mac(1), flow.backend_mac);
-        vec![flow.goes(&flow.syn()), Step::server(&answer, Expect::reply(&told))]
-    })
+    list.both(
+        3,
+        "an answer of the backend with one hop left is told to the backend",
+        |scene| {
+            let flow = scene.nat();
+            let answer = flow.syn_ack().hops(1);
+            let told = exceeded(
+                scene.us_inside(),
+                &answer,
+                flow.backend,
+                most_quoted(scene.family),
+            );
+            let told = told.link(port_mac(1), flow.backend_mac);
+            vec![
+                flow.goes(&flow.syn()),
+                Step::server(&answer, Expect::reply(&told)),
+            ]
+        },
+    )
     .one_segment(QUOTES_WHAT_IS_AT_HAND);
     list.both(3, "a packet with two hops left goes on with one", |scene| {
         let flow = scene.nat();
         let syn = flow.syn().hops(2);
-        vec![Step::client(&syn, Expect::out(1, &flow.there(&syn).hops(1)))]
+        vec![Step::client(
+            &syn,
+            Expect::out(1, &flow.there(&syn).hops(1)),
+        )]
     });
     list.both(3, "direct forwarding takes no hop", |scene| {
         let flow = scene.direct();
-        vec![flow.goes(&flow.syn().hops(1)), flow.goes(&flow.syn().hops(255))]
+        vec![
+            flow.goes(&flow.syn().hops(1)),
+            flow.goes(&flow.syn().hops(255)),
+        ]
     });
-    list.both(3, "nothing is forwarded with no hop left, direct neither", |scene| {
-        let flow = scene.direct();
-        vec![Step::client(&flow.syn().hops(0), Expect::Drop(Reason::TtlExpired))]
-    });
+    list.both(
+        3,
+        "nothing is forwarded with no hop left, direct neither",
+        |scene| {
+            let flow = scene.direct();
+            vec![Step::client(
+                &flow.syn().hops(0),
+                Expect::Drop(Reason::TtlExpired),
+            )]
+        },
+    );
 }
-
 
 fn routed(list: &mut List) {
     for hops in [1, 0] {
-        list.both(3, &format!("a packet in transit with {hops} hops left is answered with time exceeded"), |scene| {
-            let to = REMOTE.socket(scene.family, 443);
-            let syn = Frame::syn(scene.client(), to).hops(hops);
-            let told = exceeded(scene.us(), &syn, scene.client(), most_quoted(scene.family));
-            vec![Step::client(&syn, Expect::reply(&told))]
-        })
+        list.both(
+            3,
+            &format!("a packet in transit with {hops} hops left is answered with time exceeded"),
+            |scene| {
+                let to = REMOTE.socket(scene.family, 443);
+                let syn = Frame::syn(scene.client(), to).hops(hops);
+                let told = exceeded(scene.us(), &syn, scene.client(), most_quoted(scene.family));
+                vec![Step::client(&syn, Expect::reply(&told))]
+            },
+        )
         .one_segment(QUOTES_WHAT_IS_AT_HAND);
     }
-    list.both(3, "an echo request in transit is told that its hops ran out", |scene| {
-        let echo = Frame::echo_request(scene.client().ip(), scene.at(REMOTE)).hops(1).data(b"traceroute");
-        let told = exceeded(scene.us(), &echo, scene.client(), most_quoted(scene.family));
-        vec![Step::client(&echo, Expect::reply(&told))]
-    })
+    list.both(
+        3,
+        "an echo request in transit is told that its hops ran out",
+        |scene| {
+            let echo = Frame::echo_request(scene.client().ip(), scene.at(REMOTE))
+                .hops(1)
+                .data(b"traceroute");
+            let told = exceeded(scene.us(), &echo, scene.client(), most_quoted(scene.family));
+            vec![Step::client(&echo, Expect::reply(&told))]
+        },
+    )
     .one_segment(QUOTES_WHAT_IS_AT_HAND);
     list.both(3, "no error is sent about an error", |scene| {
         let quoted = Frame::syn(scene.nat().vip, scene.client()).packet();
@@ -110,13 +162,29 @@ fn routed(list: &mut List) {
     list.both(3, "an error is sent about a first fragment", |scene| {
         let datagram = Frame::udp(scene.client(), REMOTE.socket(scene.family, 53)).data(&[1; 100]);
         let piece = datagram.piece(0, 64, true).hops(1);
-        let told = exceeded(scene.us(), &piece, scene.client(), most_quoted(scene.family));
+        let told = exceeded(
+            scene.us(),
+            &piece,
+            scene.client(),
+            most_quoted(scene.family),
+        );
         vec![Step::client(&piece, Expect::reply(&told))]
     })
     .one_segment(QUOTES_WHAT_IS_AT_HAND);
     list.both(3, "hops that run out are told of any protocol", |scene| {
-        let packet = Frame::ip(scene.client().ip(), scene.at(REMOTE), IpProtocol::GRE, &[7; 40]).hops(1);
-        let told = exceeded(scene.us(), &packet, scene.client(), most_quoted(scene.family));
+        let packet = Frame::ip(
+            scene.client().ip(),
+            scene.at(REMOTE),
+            IpProtocol::GRE,
+            &[7; 40],
+        )
+        .hops(1);
+        let told = exceeded(
+            scene.us(),
+            &packet,
+            scene.client(),
+            most_quoted(scene.family),
+        );
         vec![Step::client(&packet, Expect::reply(&told))]
     })
     .one_segment(QUOTES_WHAT_IS_AT_HAND);

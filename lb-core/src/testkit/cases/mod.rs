@@ -5,6 +5,7 @@
 //! Easy to get wrong: every case has client ports of its own, so that cases of one configuration can run
 //! through the program together without meeting each other's connections.
 
+mod discovery;
 mod flow;
 mod hops;
 mod icmp;
@@ -26,7 +27,11 @@ pub use flow::{Flow, Scene};
 /// All cases.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let mut list = List { cases: Vec::new(), configuration: String::new(), port: FIRST_PORT };
+    let mut list = List {
+        cases: Vec::new(),
+        configuration: String::new(),
+        port: FIRST_PORT,
+    };
     for add in [
         tcp::add,
         strangers::add,
@@ -38,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         routed::add,
         icmp::add,
         link::add,
+        discovery::add,
         neighbors::add,
         states::add,
     ] {
@@ -74,7 +80,14 @@ impl List {
         steps: impl FnOnce(Scene) -> Vec<Step>,
     ) -> Added<'_> {
         let before = self.cases.len();
-        self.push(row, name.into(), steps(Scene { family, port: self.port }));
+        self.push(
+            row,
+            name.into(),
+            steps(Scene {
+                family,
+                port: self.port,
+            }),
+        );
         Added(self.cases.get_mut(before..).unwrap_or_default())
     }
 
@@ -82,7 +95,10 @@ impl List {
     fn both(&mut self, row: u8, name: &str, steps: impl Fn(Scene) -> Vec<Step>) -> Added<'_> {
         let before = self.cases.len();
         for family in Family::BOTH {
-            let steps = steps(Scene { family, port: self.port });
+            let steps = steps(Scene {
+                family,
+                port: self.port,
+            });
             self.push(row, format!("{name}, {family}"), steps);
         }
         Added(self.cases.get_mut(before..).unwrap_or_default())
@@ -107,13 +123,17 @@ struct Added<'a>(&'a mut [Case]);
 impl Added<'_> {
     /// See [`Case::in_memory_only`].
     fn in_memory_only(self, why: &'static str) -> Self {
-        self.0.iter_mut().for_each(|case| case.in_memory_only = Some(why));
+        self.0
+            .iter_mut()
+            .for_each(|case| case.in_memory_only = Some(why));
         self
     }
 
     /// See [`Case::one_segment`].
     fn one_segment(self, why: &'static str) -> Self {
-        self.0.iter_mut().for_each(|case| case.one_segment = Some(why));
+        self.0
+            .iter_mut()
+            .for_each(|case| case.one_segment = Some(why));
         self
     }
 }
