@@ -227,10 +227,8 @@ impl Distribution {
     #[inline]
     #[must_use]
     pub fn backend_neighbor(&self, slot: BackendSlot) -> Option<NeighborId> {
-        self.backend_neighbors
-            .get(slot.0 as usize)
-            .copied()
-            .filter(|&id| id != ABSENT)
+        let &id = self.backend_neighbors.get(slot.0 as usize)?;
+        if id == ABSENT { None } else { Some(id) }
     }
 
     /// Longest match in the routing table.
@@ -244,10 +242,16 @@ impl Distribution {
     #[inline]
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&PortView> {
-        self.ports
-            .get(usize::from(id.0))
-            .filter(|port| port.id == id)
-            .or_else(|| self.ports.iter().find(|port| port.id == id))
+        match self.ports.get(usize::from(id.0)) {
+            Some(port) if port.id == id => Some(port),
+            _ => self.port_elsewhere(id),
+        }
+    }
+
+    /// Where ports are not numbered from 0 without gaps.
+    #[cold]
+    fn port_elsewhere(&self, id: PortId) -> Option<&PortView> {
+        self.ports.iter().find(|port| port.id == id)
     }
 
     /// All ports.
