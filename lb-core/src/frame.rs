@@ -13,6 +13,7 @@ use crate::filter::Reason;
 use crate::flow::{FlowKey, KeyV4, KeyV6};
 use crate::wire::MacAddr;
 use crate::wire::octets::Octets;
+use crate::wire::tcp::Flags;
 pub(crate) use classify::is_martian;
 pub use classify::{Ip, classify};
 
@@ -210,7 +211,7 @@ fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
 #[inline(always)]
 fn tcp_flags(offset: u8, flags: u8, before: usize, len: usize) -> Option<u8> {
     let header = usize::from(offset >> 4) * 4;
-    (header >= 20 && before + header <= len && !is_illegal(flags)).then_some(flags)
+    (header >= 20 && before + header <= len && !Flags(flags).is_illegal()).then_some(flags)
 }
 
 #[inline(always)]
@@ -223,29 +224,6 @@ fn has_port_zero(ports: [u8; 4]) -> bool {
     let both = u32::from_ne_bytes(ports);
     both & 0xffff == 0 || both >> 16 == 0
 }
-
-/// Edge-case row 8: flag sets that no stack sends, as a bit set over the six classic flags.
-#[inline]
-#[must_use]
-pub(crate) const fn is_illegal(flags: u8) -> bool {
-    ILLEGAL_FLAGS >> (flags & 0x3f) & 1 == 1
-}
-
-const ILLEGAL_FLAGS: u64 = {
-    let (fin, syn, rst) = (0x01, 0x02, 0x04);
-    let mut set = 0;
-    let mut flags = 0;
-    while flags < 64 {
-        let none = flags == 0;
-        let syn_fin = flags & (syn | fin) == syn | fin;
-        let syn_rst = flags & (syn | rst) == syn | rst;
-        if none || syn_fin || syn_rst {
-            set |= 1 << flags;
-        }
-        flags += 1;
-    }
-    set
-};
 
 /// Whether words add up to what folds to 0xFFFF, as a header with a correct checksum does. The order of
 /// octets does not matter to that (RFC 1071, section 2 B).

@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{ETHERNET, Flow, Parsed, is_illegal};
+use super::{ETHERNET, Flow, Parsed};
 use crate::filter::Reason;
 use crate::flow::{KeyV4, KeyV6};
 use crate::wire::{
@@ -243,7 +243,7 @@ impl Upper<'_> {
                         }
                     })?;
                     let flags = header.flags();
-                    if is_illegal(flags.0) {
+                    if flags.is_illegal() {
                         return Err(Reason::TcpIllegalFlags);
                     }
                     Transport {

@@ -92,10 +92,26 @@ impl Flags {
     #[inline]
     #[must_use]
     pub const fn is_illegal(self) -> bool {
-        let closes = self.intersects(Self::FIN.with(Self::RST));
-        (self.contains(Self::SYN) && closes) || self.0 & 0x3f == 0
+        ILLEGAL_FLAGS >> (self.0 & 0x3f) & 1 == 1
     }
 }
+
+/// The sets that [`Flags::is_illegal`] refuses, one bit for each of the 64: one shift for every packet.
+const ILLEGAL_FLAGS: u64 = {
+    let (fin, syn, rst) = (0x01, 0x02, 0x04);
+    let mut set = 0;
+    let mut flags = 0;
+    while flags < 64 {
+        let none = flags == 0;
+        let syn_fin = flags & (syn | fin) == syn | fin;
+        let syn_rst = flags & (syn | rst) == syn | rst;
+        if none || syn_fin || syn_rst {
+            set |= 1 << flags;
+        }
+        flags += 1;
+    }
+    set
+};
 
 /// Why octets are not a TCP header; each is one drop reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
