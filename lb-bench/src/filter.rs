@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -138,15 +139,27 @@ impl<S: Stamp> Bench<S> {
         u64::from(bursts) * BURST as u64
     }
 
-    /// Copies bursts in and filters them; packets.
+    /// Copies bursts in and filters them as the engine does: each is looked at before the one before it is
+    /// settled. Packets.
     fn filter(&mut self, bursts: u32) -> u64 {
-        for _ in 0..bursts {
-            let Some(burst) = self.ring.get_mut(self.at..self.at + BURST) else {
+        let mut earlier: Option<Range<usize>> = None;
+        for n in 1..=bursts {
+            let place = self.at..self.at + BURST;
+            let Some(burst) = self.ring.get_mut(place.clone()) else {
                 return 0;
             };
             let port = self.traffic.receive(burst);
-            self.switch.burst(port, burst);
+            self.switch.look(port, burst);
+            if let Some(burst) = earlier.take().and_then(|place| self.ring.get_mut(place)) {
+                self.switch.settle_earlier(burst);
+            }
+            self.switch.probe();
             self.at = (self.at + BURST) % RING;
+            if !self.switch.is_turn_over() && n < bursts {
+                earlier = Some(place);
+            } else if let Some(burst) = self.ring.get_mut(place) {
+                self.switch.settle(burst);
+            }
         }
         u64::from(bursts) * BURST as u64
     }

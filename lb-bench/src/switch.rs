@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use lb_core::config::registry::Registry;
 use lb_core::config::{Distribution, PortsPresent, Surroundings, parse};
 use lb_core::conn::{ConnTable, Sweeping};
-use lb_core::filter::{BURST, Filter, Lanes, LcoreCounters, Reason, Tables, Verdict};
+use lb_core::filter::{Filter, Flight, Lanes, LcoreCounters, Reason, Tables};
 use lb_core::flow::{HashSeed, TableKey};
 use lb_core::id::PortId;
 use lb_core::route::neighbor::{NeighborTable, Now};
@@ -59,7 +59,8 @@ pub struct Switch {
     now: Now,
     kept_millis: u32,
     bursts: u32,
-    verdicts: [Verdict; BURST],
+    /// Of the burst before, and of the last.
+    flights: Box<[Box<Flight>; 2]>,
 }
 
 impl Switch {
@@ -87,7 +88,7 @@ impl Switch {
             now: Now { tick: 0, millis: 0 },
             kept_millis: START_MILLIS,
             bursts: 0,
-            verdicts: [Verdict::Punt; BURST],
+            flights: Box::default(),
         };
         switch.begin_turn();
         let present: PortsPresent = ports.iter().map(|&(port, _)| port).collect();
@@ -109,21 +110,60 @@ impl Switch {
         Ok(switch)
     }
 
-    /// Filters one burst, [`BURST`] packets at most, as part of the present turn or the next.
+    /// Filters one burst, [`BURST`] packets at most, by itself.
     #[inline]
     pub fn burst(&mut self, port: PortId, packets: &mut [Buffer]) {
+        self.look(port, packets);
+        self.probe();
+        self.settle(packets);
+    }
+
+    /// Stage one of a burst, as part of the present turn or the next. Then
+    /// [`probe`](Self::probe) and [`settle`](Self::settle); those of one other burst may come in between, in the
+    /// order of the bursts and in the same turn.
+    #[inline]
+    pub fn look(&mut self, port: PortId, packets: &mut [Buffer]) {
         if self.bursts.is_multiple_of(BURSTS_IN_A_TURN) {
             self.begin_turn();
         }
         self.bursts = self.bursts.wrapping_add(1);
-        self.filter.burst(
-            &self.distribution,
-            self.now,
-            port,
-            packets,
-            &mut self.verdicts,
-        );
-        std::hint::black_box(&mut self.verdicts);
+        self.flights.swap(0, 1);
+        let [_, flight] = &mut *self.flights;
+        self.filter
+            .look(flight, &self.distribution, self.now, port, packets);
+    }
+
+    /// Stage two of the burst that was looked at last.
+    #[inline]
+    pub fn probe(&mut self) {
+        let [_, flight] = &mut *self.flights;
+        self.filter.probe(flight);
+    }
+
+    /// Stage three of the burst that was looked at last.
+    #[inline]
+    pub fn settle(&mut self, packets: &mut [Buffer]) {
+        let [_, flight] = &mut *self.flights;
+        let verdicts = self
+            .filter
+            .settle(flight, &self.distribution, self.now, packets);
+        std::hint::black_box(verdicts);
+    }
+
+    /// Stage three of the burst before.
+    #[inline]
+    pub fn settle_earlier(&mut self, packets: &mut [Buffer]) {
+        let [flight, _] = &mut *self.flights;
+        let verdicts = self
+            .filter
+            .settle(flight, &self.distribution, self.now, packets);
+        std::hint::black_box(verdicts);
+    }
+
+    /// Whether the next burst begins a turn: nothing may be under way then.
+    #[must_use]
+    pub const fn is_turn_over(&self) -> bool {
+        self.bursts.is_multiple_of(BURSTS_IN_A_TURN)
     }
 
     fn begin_turn(&mut self) {

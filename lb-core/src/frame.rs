@@ -10,7 +10,7 @@
 mod classify;
 
 use crate::filter::Reason;
-use crate::flow::{FlowKey, KeyV4, KeyV6};
+use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::wire::MacAddr;
 use crate::wire::octets::Octets;
 use crate::wire::tcp::Flags;
@@ -38,6 +38,17 @@ pub struct Flow<const W: usize> {
     pub protocol: u8,
     /// TCP flags; 0 for UDP.
     pub flags: u8,
+}
+
+impl<const W: usize> Flow<W>
+where
+    FlowKey<W>: DirectionKey,
+{
+    /// What the straight path does not look at, since no connection can have it: port 0.
+    pub(crate) fn defect(&self) -> Option<Reason> {
+        let has_port_zero = self.key.src_port() == 0 || self.key.dst_port() == 0;
+        has_port_zero.then_some(Reason::PortZero)
+    }
 }
 
 /// What one frame turned out to be.
@@ -105,7 +116,7 @@ const IPV6_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xf0, 0]);
 const IPV6_ANY: u32 = u32::from_ne_bytes([0x86, 0xdd, 0x60, 0]);
 
 /// The straight path: untagged TCP or UDP to our MAC, without IP options or extension headers, with all
-/// headers at hand, and nothing wrong with it.
+/// headers at hand, and nothing wrong with it but what [`Flow::defect`] finds.
 #[inline(always)]
 pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
     let Some(f) = head.first_chunk::<54>() else {
@@ -130,9 +141,9 @@ pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
 #[must_use]
 pub fn parse(head: &[u8], total_len: usize, mac: MacAddr) -> Parsed {
     match plain(head, total_len, OwnMac::new(mac)) {
-        Plain::V4(flow) => Parsed::FlowV4(flow),
-        Plain::V6(flow) => Parsed::FlowV6(flow),
-        Plain::Other => classify(head, total_len, mac),
+        Plain::V4(flow) if flow.defect().is_none() => Parsed::FlowV4(flow),
+        Plain::V6(flow) if flow.defect().is_none() => Parsed::FlowV6(flow),
+        _ => classify(head, total_len, mac),
     }
 }
 
@@ -160,9 +171,6 @@ fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
         return None;
     };
     let ports = f.array_at::<34, 4>();
-    if has_port_zero(ports) {
-        return None;
-    }
     let key = KeyV4::from_packet(f.array_at::<26, 8>(), ports, protocol);
     Some(Flow {
         key,
@@ -189,9 +197,6 @@ fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
         return None;
     };
     let ports = f.array_at::<54, 4>();
-    if has_port_zero(ports) {
-        return None;
-    }
     let key = KeyV6::from_packet(
         f.array_at::<22, 16>(),
         f.array_at::<38, 16>(),
@@ -217,12 +222,6 @@ fn tcp_flags(offset: u8, flags: u8, before: usize, len: usize) -> Option<u8> {
 #[inline(always)]
 const fn udp_fits(udp_len: u16, before: usize, len: usize) -> bool {
     udp_len >= 8 && before + udp_len as usize <= len
-}
-
-#[inline(always)]
-fn has_port_zero(ports: [u8; 4]) -> bool {
-    let both = u32::from_ne_bytes(ports);
-    both & 0xffff == 0 || both >> 16 == 0
 }
 
 /// Whether words add up to what folds to 0xFFFF, as a header with a correct checksum does. The order of

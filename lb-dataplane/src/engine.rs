@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lb_core::config::Distribution;
-use lb_core::filter::{BURST, Filter, Reason, Verdict};
+use lb_core::filter::verdict::{self, Verdict};
+use lb_core::filter::{BURST, Filter, Flight};
 use lb_core::id::PortId;
 use lb_core::route::neighbor::Now;
 use lb_core::shared::{Counter, Reader};
@@ -94,9 +95,9 @@ pub struct Engine {
 impl Engine {
     /// Turns until told to stop, then sends or frees all that is left.
     pub fn run(mut self, stop: &AtomicBool) {
-        let mut burst = Burst::default();
+        let mut under_way = UnderWay::default();
         while !stop.load(Ordering::Relaxed) {
-            self.turn(&mut burst);
+            self.turn(&mut under_way);
         }
         self.filter.give_up(drop);
         self.flush();
@@ -104,7 +105,7 @@ impl Engine {
     }
 
     /// One turn: every queue once, then housekeeping if it is due.
-    fn turn(&mut self, burst: &mut Burst) {
+    fn turn(&mut self, under_way: &mut UnderWay) {
         let now = self.time.now();
         self.filter.turn();
         let distribution = self.distributions.turn();
@@ -117,8 +118,9 @@ impl Engine {
         };
         let mut received = 0;
         for queue in &mut self.inbox {
-            received += work.serve(queue, burst);
+            received += work.serve(queue, under_way);
         }
+        let [Caught { burst, .. }, _] = &mut under_way.0;
         if work.filter.has_held() && work.filter.has_learned() {
             work.release(burst);
         }
@@ -143,6 +145,17 @@ impl Engine {
     }
 }
 
+/// A burst, and what the filter knows of it so far.
+#[derive(Default)]
+struct Caught {
+    burst: Burst,
+    flight: Flight,
+}
+
+/// The burst that is decided next, and the one behind it. Both are empty between two queues.
+#[derive(Default)]
+struct UnderWay([Caught; 2]);
+
 /// What a turn works with: one distribution, one moment.
 struct Work<'a> {
     outboxes: &'a mut [Option<Outbox>],
@@ -153,38 +166,56 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Steps 102–112 for one queue; how many packets it gave.
+    /// Steps 102–112 for one queue; how many packets it gave. While it gives full bursts, the next one's first
+    /// stage runs before the last stage of the one before, so that the memory of both travels in between.
     #[inline]
-    fn serve(&mut self, queue: &mut RxQueue, burst: &mut Burst) -> usize {
+    fn serve(&mut self, queue: &mut RxQueue, UnderWay(both): &mut UnderWay) -> usize {
         let mut received = 0;
+        let [mut this, mut next] = both.each_mut();
         for _ in 0..BURSTS_IN_A_ROW {
-            let count = queue.receive(burst);
-            if count == 0 {
-                break;
-            }
+            let count = queue.receive(&mut next.burst);
             received += count;
-            self.dispatch(queue.port(), burst);
+            self.look(queue.port(), next);
+            self.dispatch(queue.port(), this);
+            self.filter.probe(&mut next.flight);
+            std::mem::swap(&mut this, &mut next);
             if count < BURST {
                 break;
             }
         }
+        self.dispatch(queue.port(), this);
         received
     }
 
-    /// Steps 106–110: filters a burst and hands every packet on. The burst is empty afterwards.
-    fn dispatch(&mut self, ingress: PortId, burst: &mut Burst) {
-        let mut verdicts = [Verdict::Drop(Reason::NotForUs); BURST];
+    /// Step 106, its first part.
+    #[inline]
+    fn look(&mut self, ingress: PortId, Caught { burst, flight }: &mut Caught) {
         let octets: usize = burst.as_slice().iter().map(Mbuf::len).sum();
         self.counters.octets.add(octets as u64);
-        self.filter.burst(
-            self.distribution,
-            self.now,
-            ingress,
-            burst.as_mut_slice(),
-            &mut verdicts,
-        );
+        let packets = burst.as_mut_slice();
+        self.filter
+            .look(flight, self.distribution, self.now, ingress, packets);
+    }
+
+    /// Steps 106, its last part, to 110: decides on a burst and hands every packet on. It is empty afterwards.
+    #[inline]
+    fn dispatch(&mut self, ingress: PortId, Caught { burst, flight }: &mut Caught) {
+        if burst.is_empty() {
+            return;
+        }
+        let packets = burst.as_mut_slice();
+        let verdicts = self
+            .filter
+            .settle(flight, self.distribution, self.now, packets);
+        if let Some(port) = verdict::one_way(verdicts)
+            && burst.is_full()
+            && let Some((outbox, sent)) = self.outbox(port)
+        {
+            outbox.send_all(burst, sent);
+            return;
+        }
         let mut dead = Burst::default();
-        for (mbuf, verdict) in burst.drain().zip(verdicts) {
+        for (mbuf, &verdict) in burst.drain().zip(verdicts) {
             match verdict {
                 Verdict::Forward(port) => self.send(port, mbuf),
                 Verdict::Reply => self.send(ingress, mbuf),
@@ -198,12 +229,16 @@ impl Work<'_> {
 
     #[inline]
     fn send(&mut self, port: PortId, mbuf: Mbuf) {
-        let at = usize::from(port.0);
-        if let (Some(Some(outbox)), Some(sent)) =
-            (self.outboxes.get_mut(at), self.counters.sent.get(at))
-        {
+        if let Some((outbox, sent)) = self.outbox(port) {
             outbox.push(mbuf, sent);
         }
+    }
+
+    #[inline]
+    fn outbox(&mut self, port: PortId) -> Option<(&mut Outbox, &Sent)> {
+        let at = usize::from(port.0);
+        let outbox = self.outboxes.get_mut(at)?.as_mut()?;
+        Some((outbox, self.counters.sent.get(at)?))
     }
 
     /// Sends packets whose neighbor has answered, and frees those whose time is over.

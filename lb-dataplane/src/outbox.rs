@@ -56,31 +56,43 @@ impl Outbox {
         }
     }
 
+    /// Sends a whole burst, behind what waits. Nothing waits afterwards, and the burst is empty.
+    #[inline]
+    pub fn send_all(&mut self, burst: &mut Burst, sent: &Sent) {
+        self.flush(sent);
+        send(&mut self.queue, burst, sent);
+    }
+
     /// Sends what waits. Nothing waits afterwards.
     #[inline]
     pub fn flush(&mut self, sent: &Sent) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let mut count = self.queue.send(&mut self.waiting);
         if !self.waiting.is_empty() {
-            count += self.insist(sent);
+            send(&mut self.queue, &mut self.waiting, sent);
         }
-        sent.packets.add(count as u64);
     }
+}
 
-    #[cold]
-    fn insist(&mut self, sent: &Sent) -> usize {
-        let mut count = 0;
-        for _ in 0..RETRIES {
-            count += self.queue.send(&mut self.waiting);
-            if self.waiting.is_empty() {
-                return count;
-            }
-            std::hint::spin_loop();
-        }
-        sent.dropped.add(self.waiting.len() as u64);
-        self.waiting.clear();
-        count
+/// Sends or drops all frames of a burst.
+#[inline]
+fn send(queue: &mut TxQueue, burst: &mut Burst, sent: &Sent) {
+    let mut count = queue.send(burst);
+    if !burst.is_empty() {
+        count += insist(queue, burst, sent);
     }
+    sent.packets.add(count as u64);
+}
+
+#[cold]
+fn insist(queue: &mut TxQueue, burst: &mut Burst, sent: &Sent) -> usize {
+    let mut count = 0;
+    for _ in 0..RETRIES {
+        count += queue.send(burst);
+        if burst.is_empty() {
+            return count;
+        }
+        std::hint::spin_loop();
+    }
+    sent.dropped.add(burst.len() as u64);
+    burst.clear();
+    count
 }

@@ -20,6 +20,7 @@ use crate::route::neighbor::NeighborTable;
 use crate::route::{NextHop, RouteTable};
 use crate::scheduler::Scheduler;
 use crate::wire::MacAddr;
+use crate::wire::ethernet::SourceMac;
 
 pub use build::{BuildError, Surroundings};
 
@@ -76,8 +77,8 @@ pub struct PortView {
     pub id: PortId,
     /// MAC address that frames to us carry and frames of ours come from.
     pub mac: MacAddr,
-    /// The same as a number of 48 bits.
-    pub mac_number: u64,
+    /// The same, ready to be written into a frame.
+    pub source: SourceMac,
     /// Addresses of its interface; none where the configuration has no interface for it.
     pub addresses: Vec<Cidr>,
 }
@@ -150,7 +151,7 @@ impl Distribution {
             .map(|&(id, mac)| PortView {
                 id,
                 mac,
-                mac_number: mac.to_u64(),
+                source: SourceMac::new(mac),
                 addresses: Vec::new(),
             })
             .collect();

@@ -12,6 +12,7 @@ use super::entry::Direction;
 use crate::flow::FlowHash;
 use crate::shared::halves::equal_upper_halves;
 use crate::shared::layout::MAX_CONNECTIONS;
+use crate::shared::prefetch::touch;
 use crate::shared::sync::{AtomicU64, Ordering};
 
 /// Slots of a bucket.
@@ -49,7 +50,7 @@ impl Default for Bucket {
     }
 }
 
-/// Contents of a slot: tag (32 bits), direction (1), a bit that is always 0, cell number + 1 (30).
+/// Contents of a slot: tag (32 bits, never zero), direction (1), a bit that is always 0, cell number (30).
 /// Zero is an empty slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
@@ -61,13 +62,17 @@ impl Slot {
             Direction::Forward => 0,
             Direction::Reverse => REVERSE,
         };
-        Self(u64::from(tag.0) << TAG_SHIFT | reverse | (u64::from(cell) + 1))
+        Self(u64::from(tag.0) << TAG_SHIFT | reverse | u64::from(cell))
     }
 
     /// The cell's number; `None` for an empty slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn cell(self) -> Option<u32> {
-        ((self.0 & CELL) as u32).checked_sub(1)
+        if self.0 >> TAG_SHIFT == 0 {
+            None
+        } else {
+            Some((self.0 & CELL) as u32)
+        }
     }
 
     #[inline]
@@ -80,13 +85,10 @@ impl Slot {
     }
 }
 
-/// A slot of a bucket never has this bit; a [`Probe`] has it when a tag matched.
-const FOUND: u64 = 1 << 30;
-
 /// First half of a search: a candidate that has only the right tag.
 ///
-/// Either the slot that matched, marked as found; or, when none did, the bucket's word 0, the
-/// number of keys that have moved to their alternate bucket.
+/// Either the slot that matched; or, when none did, the bucket's word 0, the number of keys that have
+/// moved to their alternate bucket: below 2^32, so that nobody takes it for a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe(u64);
 
@@ -103,23 +105,26 @@ impl Probe {
     #[inline]
     #[must_use]
     pub const fn is_elsewhere(self) -> bool {
-        self.0.wrapping_sub(1) < FOUND - 1
+        self.is_no_slot() && !self.is_nothing()
     }
 
-    /// The slot that matched. It may have been emptied meanwhile.
-    #[inline]
-    pub(crate) const fn candidate(self) -> Option<Slot> {
-        if self.0 & FOUND == 0 {
-            None
-        } else {
-            Some(Slot(self.0 & !FOUND))
-        }
-    }
-
-    /// The cell that is probably needed next; any cell will do when there is none.
+    /// Whether no tag matched in the bucket.
     #[inline(always)]
-    pub(crate) const fn likely_cell(self) -> u32 {
-        ((self.0 & CELL) as u32).saturating_sub(1)
+    #[must_use]
+    pub const fn is_no_slot(self) -> bool {
+        self.0 >> TAG_SHIFT == 0
+    }
+
+    /// The slot that matched, or one without a cell. It may have been emptied meanwhile.
+    #[inline(always)]
+    pub(crate) const fn candidate(self) -> Slot {
+        Slot(self.0)
+    }
+
+    /// The cell that is probably needed next; any number will do when there is none.
+    #[inline(always)]
+    pub(crate) const fn likely_cell(self) -> usize {
+        (self.0 & CELL) as usize
     }
 }
 
@@ -192,9 +197,13 @@ impl Bucket {
     /// what comes out, and a wrong guess would stop the work on the packets behind until it is there.
     #[inline(always)]
     pub(crate) fn probe(&self, tag: Tag) -> Probe {
-        let matches = self.matches(tag);
-        let found = u64::from(matches.0 != 0) << FOUND.trailing_zeros();
-        Probe(self.slot(matches.first()).0 | found)
+        Probe(self.slot(self.matches(tag).first()).0)
+    }
+
+    /// Reads from the bucket, so that its line is on its way whatever became of the prefetch.
+    #[inline(always)]
+    pub(crate) fn touch(&self) {
+        touch(&self.words[0]);
     }
 
     /// Whether a key of this bucket may lie in its alternate one.

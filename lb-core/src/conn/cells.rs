@@ -11,7 +11,7 @@
 use super::entry::{Conn, Life};
 use super::limbo::Limbo;
 use super::table::ConnTable;
-use crate::shared::prefetch::prefetch_read;
+use crate::shared::prefetch::{prefetch_item, prefetch_read};
 use crate::shared::sync::Ordering;
 
 /// Most free cells that a lane keeps for itself.
@@ -103,7 +103,7 @@ impl<const W: usize> ConnTable<W> {
     }
 
     fn fetch_cell(&self, cell: u32) {
-        self.cell(cell).inspect(|conn| conn.prefetch());
+        prefetch_item(&self.cells, cell as usize);
         self.deadlines
             .get(cell as usize)
             .inspect(|deadline| prefetch_read(*deadline));

@@ -9,7 +9,7 @@
 
 use crate::flow::FlowKey;
 use crate::id::{BackendSlot, ServiceSlot};
-use crate::shared::prefetch::prefetch_line;
+use crate::shared::prefetch::touch;
 use crate::shared::region::Tick;
 use crate::shared::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -48,6 +48,27 @@ pub(crate) enum Life {
     Dead = 3,
     /// Removed by a lane that had no room to wait for it: the next sweep takes it over.
     Orphan = 4,
+}
+
+/// One look at what a connection is at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance(u32);
+
+impl Glance {
+    /// Whether the connection is in the table, in a protocol state that has all of these bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_live_in(self, bits: u8) -> bool {
+        let live = (Life::Live as u32) << LIFE_SHIFT;
+        self.0 & (LIFE | bits as u32) == live | bits as u32
+    }
+
+    /// Whether the table knows only the forward direction (forwarding `direct`).
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_one_way(self) -> bool {
+        self.0 & ONE_WAY != 0
+    }
 }
 
 const PROTOCOL: u32 = 0xff;
@@ -246,6 +267,13 @@ impl<const W: usize> Conn<W> {
         }
     }
 
+    /// Life, state and ways, read at once; who sees an entry live sees all that was written before.
+    #[inline(always)]
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        Glance(self.state.load(Ordering::Acquire))
+    }
+
     /// Whether the connection is in the table, neither half-made nor removed.
     #[inline]
     #[must_use]
@@ -264,6 +292,13 @@ impl<const W: usize> Conn<W> {
             4 => Some(Life::Orphan),
             _ => None,
         }
+    }
+
+    /// Reads from the entry, so that its first line is on its way whatever became of the prefetch.
+    #[inline(always)]
+    pub(crate) fn touch_line(&self) {
+        let [forward, _] = &self.keys;
+        forward.first().inspect(|word| touch(word));
     }
 
     /// Moves the cell from one life to another and reports whether this caller did it. The rest of
@@ -325,13 +360,6 @@ impl<const W: usize> Conn<W> {
         let mut words = forward.iter().chain(reverse);
         // Every key has at least two words, so there are always four.
         std::array::from_fn(|_| words.next().unwrap_or(&self.keys[0][0]))
-    }
-
-    /// Starts to bring the entry's lines.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self) {
-        prefetch_line(self, 0);
-        prefetch_line(self, 1);
     }
 }
 

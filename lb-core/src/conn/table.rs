@@ -12,17 +12,20 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, Probe, Tag, alternate, primary};
 use super::cells::Lane;
-use super::entry::{Conn, ConnId, ConnState, Direction};
+use super::entry::{Conn, ConnId, ConnState, Direction, Glance};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
 use crate::shared::live::LiveCounts;
-use crate::shared::prefetch::prefetch_read;
+use crate::shared::prefetch::{prefetch_item, prefetch_read};
 use crate::shared::region::{Region, TableControl, TableParts, Tick};
 use crate::shared::sync::{AtomicU32, Ordering};
 use crate::shared::{Epochs, Slice};
 
 /// What a search found: where, which way the packet goes, and the entry.
 pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
+
+/// Entries of which most lie in some cache, so that no line is long on its way.
+const CACHED: u32 = 1 << 17;
 
 /// Asked for a table of keys that are neither IPv4's (2 words) nor IPv6's (5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,21 +133,39 @@ impl<const W: usize> ConnTable<W> {
         prefetch_read(self.primary(hash));
     }
 
-    /// Stage 2 for a burst of up to 64 items, each with a hash and a place for its probe:
-    /// [`probe`](Self::probe) for all, then [`probe_again`](Self::probe_again) for the few that need
-    /// it, 5 % in a table that is 80 % full. Beyond 64 only the first is done.
+    /// Stage 2 for a burst: for those of up to 32 items whose bits are set in `taken`, each with a hash and a
+    /// place for its probe, [`probe`](Self::probe), then [`probe_again`](Self::probe_again) for the few that
+    /// need it, 5 % in a table that is 80 % full.
     #[inline(always)]
     pub fn probe_burst<T>(
         &self,
-        items: &mut [T],
+        items: &mut [T; 32],
+        taken: u32,
         parts: impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
     ) {
-        let mut elsewhere = 0u64;
-        for (i, item) in items.iter_mut().enumerate() {
-            let (hash, probe) = parts(item);
-            *probe = self.probe(hash);
-            elsewhere |= u64::from(probe.is_elsewhere() & (i < 64)) << (i % 64);
+        let (mut missed, mut left, mut bit) = (0, taken, 1);
+        if self.used_cells() > CACHED {
+            for item in items.iter_mut().take(taken_len(taken)) {
+                self.primary(parts(item).0).touch();
+            }
         }
+        for item in items.iter_mut() {
+            if left == 0 {
+                break;
+            }
+            if left & 1 != 0 {
+                let (hash, probe) = parts(item);
+                *probe = self.probe(hash);
+                missed |= if probe.is_no_slot() { bit } else { 0 };
+            }
+            left >>= 1;
+            bit <<= 1;
+        }
+        let elsewhere = if missed == 0 {
+            0
+        } else {
+            Self::elsewhere(items, &parts, missed)
+        };
         for i in bits(elsewhere) {
             if let Some(item) = items.get_mut(i) {
                 prefetch_read(self.alternate(parts(item).0));
@@ -158,13 +179,27 @@ impl<const W: usize> ConnTable<W> {
         }
     }
 
+    /// Of the items that missed, those whose key may lie in its alternate bucket; one bit each.
+    #[inline]
+    fn elsewhere<T>(
+        items: &mut [T],
+        parts: &impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
+        missed: u32,
+    ) -> u32 {
+        let mut elsewhere = 0;
+        for i in bits(missed) {
+            let probe = items.get_mut(i).map(|item| *parts(item).1);
+            elsewhere |= u32::from(probe.is_some_and(Probe::is_elsewhere)) << i;
+        }
+        elsewhere
+    }
+
     /// Stage 2: looks for the tag in the primary bucket, and starts to bring the entry that has it.
     #[inline(always)]
     #[must_use]
     pub fn probe(&self, hash: FlowHash) -> Probe {
         let probe = self.primary(hash).probe(Tag::of(hash));
-        self.cell(probe.likely_cell())
-            .inspect(|conn| conn.prefetch());
+        prefetch_item(&self.cells, probe.likely_cell());
         probe
     }
 
@@ -174,8 +209,7 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe_again(&self, hash: FlowHash) -> Probe {
         let probe = self.alternate(hash).probe(Tag::of(hash));
-        self.cell(probe.likely_cell())
-            .inspect(|conn| conn.prefetch());
+        prefetch_item(&self.cells, probe.likely_cell());
         // What has moved away from the alternate bucket is not this key.
         if probe.is_elsewhere() {
             Probe::default()
@@ -184,16 +218,32 @@ impl<const W: usize> ConnTable<W> {
         }
     }
 
-    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right. `None`
-    /// decides nothing; [`resolve`](Self::resolve) does.
+    /// Between stage 2 and stage 3: waits for the entries of a burst together, not for one after the other.
+    #[inline(always)]
+    pub fn touch_burst<T>(&self, items: &[T], taken: u32, probe: impl Fn(&T) -> Probe) {
+        if self.used_cells() <= CACHED {
+            return;
+        }
+        for item in items.iter().take(taken_len(taken)) {
+            if let Some(conn) = self.cells.get(probe(item).likely_cell()) {
+                conn.touch_line();
+            }
+        }
+    }
+
+    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right, and what
+    /// a glance shows of it: perhaps that it is not live. `None` decides nothing; [`resolve`](Self::resolve) does.
     #[inline(always)]
     #[must_use]
-    pub fn resolve_likely(&self, probe: Probe, key: &FlowKey<W>) -> Option<Found<'_, W>> {
-        let slot = probe.candidate()?;
-        let cell = slot.cell()?;
-        let conn = self.cell(cell)?;
-        let is_it = conn.has_key(slot.direction(), key) && conn.is_live();
-        is_it.then_some((ConnId(cell), slot.direction(), conn))
+    pub fn resolve_likely(
+        &self,
+        probe: Probe,
+        key: &FlowKey<W>,
+    ) -> Option<(Direction, &Conn<W>, Glance)> {
+        let slot = probe.candidate();
+        let conn = self.cell(slot.cell()?)?;
+        let is_it = conn.has_key(slot.direction(), key);
+        is_it.then(|| (slot.direction(), conn, conn.glance()))
     }
 
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
@@ -201,8 +251,11 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
         let likely = self.resolve_likely(probe, key);
-        if likely.is_some() {
-            return likely;
+        if let Some((direction, conn, glance)) = likely
+            && glance.is_live_in(0)
+            && let Some(cell) = probe.candidate().cell()
+        {
+            return Some((ConnId(cell), direction, conn));
         }
         if probe.is_nothing() {
             None
@@ -337,12 +390,17 @@ impl<const W: usize> ConnTable<W> {
     }
 }
 
+/// Places up to the last whose bit is set.
+const fn taken_len(taken: u32) -> usize {
+    (u32::BITS - taken.leading_zeros()) as usize
+}
+
 /// Numbers of the bits that are set, from the lowest.
 #[inline]
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let lowest = word.trailing_zeros();
         word &= word.wrapping_sub(1);
-        (lowest != u64::BITS).then_some(lowest as usize)
+        (lowest != u32::BITS).then_some(lowest as usize)
     })
 }

@@ -22,7 +22,7 @@ pub enum State {
     /// The backend's SYN+ACK passed.
     Answered = 2,
     /// Both sides have spoken.
-    Established = 3,
+    Established = 3 | SETTLED,
     /// The client's FIN passed.
     ClientClosed = 4,
     /// The backend's FIN passed.
@@ -34,8 +34,16 @@ pub enum State {
     /// A reset came from the backend's side.
     ResetByBackend = 8,
     /// UDP: nothing but idle time.
-    Datagram = 9,
+    Datagram = 9 | SETTLED,
 }
+
+/// Bit of the states that no packet changes but one with a flag of [`STEERING`].
+pub(super) const SETTLED: u8 = 0x80;
+
+/// Flags that may change a connection's state.
+pub(super) const STEERING: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+
+const DATAGRAM: u8 = State::Datagram as u8;
 
 impl State {
     /// The state behind a stored number; an unknown one reads as established.
@@ -50,7 +58,7 @@ impl State {
             6 => Self::Closing,
             7 => Self::ResetByClient,
             8 => Self::ResetByBackend,
-            9 => Self::Datagram,
+            DATAGRAM => Self::Datagram,
             _ => Self::Established,
         }
     }
@@ -255,7 +263,7 @@ mod tests {
 
     #[test]
     fn every_state_survives_its_number() {
-        for number in 1..=9 {
+        for number in [1, 2, 3 | SETTLED, 4, 5, 6, 7, 8, 9 | SETTLED] {
             assert_eq!(State::from_u8(number) as u8, number);
         }
     }

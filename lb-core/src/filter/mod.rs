@@ -11,6 +11,7 @@
 
 mod admit;
 pub mod counters;
+mod flight;
 pub mod life;
 pub mod limit;
 pub mod pending;
@@ -24,17 +25,19 @@ use std::sync::Arc;
 
 use crate::config::registry::MAX_SERVICES;
 use crate::config::{Distribution, PortView};
-use crate::conn::{ConnTable, Lane, Probe, Tick};
-use crate::flow::{FlowHash, FlowKey};
-use crate::frame::{self, Flow, OwnMac, Parsed, Plain};
+use crate::conn::{ConnTable, Lane, Tick};
+use crate::flow::FlowKey;
+use crate::frame::{self, OwnMac, Parsed, Plain};
 use crate::id::{NeighborId, PortId};
 use crate::packet::Packet;
 use crate::route::neighbor::{Link, NeighborTable, Now};
 
 pub use counters::LcoreCounters;
+pub use flight::Flight;
 pub use pending::{Pending, Released};
 pub use verdict::{AppId, Reason, Verdict};
 
+use flight::{Batch, Item};
 use limit::{Bucket, Rate};
 use rewrite::Family;
 
@@ -81,82 +84,29 @@ pub(crate) struct Scene<'a> {
     hop_epoch: u16,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// `None` where there is no such port.
+    #[inline(always)]
+    fn new(
+        tables: &'a Tables,
+        distribution: &'a Distribution,
+        now: Now,
+        ingress: PortId,
+    ) -> Option<Self> {
+        let hop_epoch = distribution
+            .route_generation
+            .wrapping_add(tables.neighbors.reused());
+        Some(Self {
+            tables,
+            distribution,
+            now,
+            ingress: distribution.port(ingress)?,
+            hop_epoch,
+        })
+    }
+
     fn tick(&self) -> Tick {
         Tick(self.now.tick)
-    }
-}
-
-/// One TCP or UDP packet of the burst, between two stages.
-#[derive(Clone, Copy)]
-struct Item<const W: usize> {
-    flow: Flow<W>,
-    hash: FlowHash,
-    probe: Probe,
-    at: u8,
-}
-
-/// The packets of one family in a burst.
-struct Batch<const W: usize> {
-    items: [Item<W>; BURST],
-    len: usize,
-}
-
-impl<const W: usize> Default for Batch<W> {
-    fn default() -> Self {
-        let item = Item {
-            flow: Flow {
-                key: FlowKey([0; W]),
-                l4: 0,
-                protocol: 0,
-                flags: 0,
-            },
-            hash: FlowHash(0),
-            probe: Probe::default(),
-            at: 0,
-        };
-        Self {
-            items: [item; BURST],
-            len: 0,
-        }
-    }
-}
-
-impl<const W: usize> Batch<W>
-where
-    FlowKey<W>: Family<W>,
-{
-    /// Second half of stage one: hash, and fetch the bucket.
-    #[inline(always)]
-    fn add(&mut self, tables: &Tables, at: u8, flow: Flow<W>) {
-        let Flow {
-            key,
-            l4,
-            protocol,
-            flags,
-        } = flow;
-        let table = FlowKey::<W>::table(tables);
-        let hash = table.hash(&key);
-        table.prefetch_bucket(hash);
-        if let Some(item) = self.items.get_mut(self.len) {
-            item.flow.key = key;
-            item.flow.l4 = l4;
-            item.flow.protocol = protocol;
-            item.flow.flags = flags;
-            item.hash = hash;
-            item.at = at;
-            self.len += 1;
-        }
-    }
-
-    /// Stage two: match tags, and fetch the entries. Gives what stage three goes through.
-    #[inline(always)]
-    fn probe(&mut self, tables: &Tables) -> &[Item<W>] {
-        let len = std::mem::take(&mut self.len);
-        let items = self.items.get_mut(..len).unwrap_or_default();
-        let table = FlowKey::<W>::table(tables);
-        table.probe_burst(items, |item| (item.hash, &mut item.probe));
-        items
     }
 }
 
@@ -210,7 +160,7 @@ impl<P> Own<P> {
 fn forward(distribution: &Distribution, link: Link, frame: &mut [u8]) -> Verdict {
     match distribution.port(link.port) {
         Some(port) => {
-            rewrite::address_frame(frame, link.number, port.mac_number);
+            rewrite::address_frame(frame, link.mac, port.source);
             Verdict::Forward(link.port)
         }
         None => Verdict::Drop(Reason::NoRoute),
@@ -221,8 +171,6 @@ fn forward(distribution: &Distribution, link: Link, frame: &mut [u8]) -> Verdict
 pub struct Filter<P> {
     tables: Arc<Tables>,
     own: Own<P>,
-    v4: Batch<2>,
-    v6: Batch<5>,
     maintained: u32,
     learned: u32,
     swept_generation: u64,
@@ -248,8 +196,6 @@ impl<P: Packet> Filter<P> {
                 pending: Pending::default(),
                 questions: Vec::with_capacity(QUESTIONS),
             },
-            v4: Batch::default(),
-            v6: Batch::default(),
             maintained: 0,
             learned: 0,
             swept_generation: 0,
@@ -270,10 +216,9 @@ impl<P: Packet> Filter<P> {
         self.tables.v6.turn(&mut self.own.lanes.v6);
     }
 
-    /// Decides on a burst of packets that came in on `ingress`, rewrites them, and counts the verdicts.
-    ///
-    /// Writes `verdicts[i]` for `packets[i]`, for as many as both have, [`BURST`] at most. A packet
-    /// with `Hold` goes to [`hold`](Self::hold) next.
+    /// Decides on a burst of packets that came in on `ingress`, rewrites them, and counts the verdicts: all
+    /// stages at once. Writes `verdicts[i]` for `packets[i]`, for as many as both have, [`BURST`] at most. A
+    /// packet with `Hold` goes to [`hold`](Self::hold) next.
     pub fn burst(
         &mut self,
         distribution: &Distribution,
@@ -282,44 +227,98 @@ impl<P: Packet> Filter<P> {
         packets: &mut [P],
         verdicts: &mut [Verdict],
     ) {
-        let Self {
-            tables,
-            own,
-            v4,
-            v6,
-            ..
-        } = self;
-        let Some(ingress) = distribution.port(ingress) else {
+        let len = packets.len().min(verdicts.len());
+        let packets = packets.get_mut(..len).unwrap_or_default();
+        let mut flight = Flight::default();
+        self.look(&mut flight, distribution, now, ingress, packets);
+        self.probe(&mut flight);
+        let decided = self.settle(&mut flight, distribution, now, packets);
+        for (verdict, decided) in verdicts.iter_mut().zip(decided) {
+            *verdict = *decided;
+        }
+    }
+
+    /// Stage one for a burst that came in on `ingress`, [`BURST`] packets at most: parses and hashes all, and
+    /// starts to bring the buckets where their connections may stand. What is no flow's is decided here.
+    ///
+    /// Then come [`probe`](Self::probe) and [`settle`](Self::settle), in the same [`turn`](Self::turn). Whoever
+    /// has a second burst at hand lets its stages run between those of the first, so that the memory of one
+    /// travels while the other is worked on: look at the second, settle the first, probe the second.
+    pub fn look(
+        &mut self,
+        flight: &mut Flight,
+        distribution: &Distribution,
+        now: Now,
+        ingress: PortId,
+        packets: &mut [P],
+    ) {
+        let Self { tables, own, .. } = self;
+        let Flight {
+            v4, v6, verdicts, ..
+        } = flight;
+        (v4.taken, v6.taken, flight.ingress) = (0, 0, ingress);
+        let Some(scene) = Scene::new(tables, distribution, now, ingress) else {
             return;
         };
-        let hop_epoch = distribution
-            .route_generation
-            .wrapping_add(tables.neighbors.reused());
-        let scene = Scene {
-            tables,
-            distribution,
-            now,
-            ingress,
-            hop_epoch,
-        };
-        let own_mac = OwnMac::new(ingress.mac);
-        let len = packets.len().min(verdicts.len()).min(BURST);
-        let packets = packets.get_mut(..len).unwrap_or_default();
-        let verdicts = verdicts.get_mut(..len).unwrap_or_default();
-        for (at, (packet, verdict)) in (0..).zip(packets.iter_mut().zip(verdicts.iter_mut())) {
+        let own_mac = OwnMac::new(scene.ingress.mac);
+        let (mut in_v4, mut in_v6, mut bit) = (0, 0, 1u32);
+        let places = v4.items.iter_mut().zip(v6.items.iter_mut());
+        for ((packet, verdict), (v4, v6)) in packets.iter_mut().zip(verdicts).zip(places) {
             match frame::plain(packet.head(), packet.total_len(), own_mac) {
-                Plain::V4(flow) => v4.add(tables, at, flow),
-                Plain::V6(flow) => v6.add(tables, at, flow),
-                Plain::Other => match look_closer(packet, ingress) {
-                    Parsed::FlowV4(flow) => v4.add(tables, at, flow),
-                    Parsed::FlowV6(flow) => v6.add(tables, at, flow),
+                Plain::V4(flow) => {
+                    v4.fill(tables, flow);
+                    in_v4 |= bit;
+                }
+                Plain::V6(flow) => {
+                    v6.fill(tables, flow);
+                    in_v6 |= bit;
+                }
+                Plain::Other => match look_closer(packet, scene.ingress) {
+                    Parsed::FlowV4(flow) => {
+                        v4.fill(tables, flow);
+                        in_v4 |= bit;
+                    }
+                    Parsed::FlowV6(flow) => {
+                        v6.fill(tables, flow);
+                        in_v6 |= bit;
+                    }
                     other => *verdict = own.other(scene, other, packet),
                 },
             }
+            bit <<= 1;
         }
+        (v4.taken, v6.taken) = (in_v4, in_v6);
+    }
+
+    /// Stage two: matches tags, and starts to bring the entries.
+    pub fn probe(&self, flight: &mut Flight) {
+        flight.v4.probe(&self.tables);
+        flight.v6.probe(&self.tables);
+    }
+
+    /// Stage three: decides on the flows' packets, rewrites them, and counts the verdicts of all. `packets` are
+    /// those that [`look`](Self::look) saw; gives a verdict for each, none where the port is unknown. A packet
+    /// with `Hold` goes to [`hold`](Self::hold) next.
+    pub fn settle<'f>(
+        &mut self,
+        flight: &'f mut Flight,
+        distribution: &Distribution,
+        now: Now,
+        packets: &mut [P],
+    ) -> &'f [Verdict] {
+        let Self { tables, own, .. } = self;
+        let Some(scene) = Scene::new(tables, distribution, now, flight.ingress) else {
+            return &[];
+        };
+        let Flight {
+            v4, v6, verdicts, ..
+        } = flight;
+        let len = packets.len().min(BURST);
+        let verdicts = verdicts.get_mut(..len).unwrap_or_default();
         decide(v4, own, scene, packets, verdicts);
         decide(v6, own, scene, packets, verdicts);
         own.counters.count(verdicts);
+        verdicts
     }
 
     /// Keeps a packet whose verdict was `Hold`; gives it back, counted as dropped, where there is no place.
@@ -458,10 +457,10 @@ impl<P: Packet> Filter<P> {
     }
 }
 
-/// Stages two and three for one family.
+/// Stage three for one family.
 #[inline]
 fn decide<const W: usize, P: Packet>(
-    batch: &mut Batch<W>,
+    batch: &Batch<W>,
     own: &mut Own<P>,
     scene: Scene<'_>,
     packets: &mut [P],
@@ -469,14 +468,24 @@ fn decide<const W: usize, P: Packet>(
 ) where
     FlowKey<W>: Family<W>,
 {
-    for item in batch.probe(scene.tables) {
-        let at = usize::from(item.at);
-        if let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) {
-            if let Some(port) = own.straight(scene, item, packet) {
-                *verdict = Verdict::Forward(port);
-            } else {
-                *verdict = own.flow(scene, item, packet);
-            }
+    let mut taken = batch.taken;
+    if taken == 0 {
+        return;
+    }
+    FlowKey::<W>::table(scene.tables).touch_burst(&batch.items, taken, |item| item.probe);
+    // No packet begins to wait before the burst is over.
+    let nobody_waits = own.pending.is_empty();
+    let places = batch.items.iter().zip(verdicts.iter_mut());
+    for (packet, (item, verdict)) in packets.iter_mut().zip(places) {
+        let is_taken = taken & 1 != 0;
+        taken >>= 1;
+        if !is_taken {
+            continue;
+        }
+        if nobody_waits && let Some(port) = own.straight(scene, item, packet) {
+            *verdict = Verdict::Forward(port);
+        } else {
+            *verdict = own.flow(scene, item, packet);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::conn::{Conn, ConnTable, Lane};
 use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::frame::{ETHERNET, IPV4, IPV6};
 use crate::wire::checksum::{self, Delta};
+use crate::wire::ethernet::{MacWord, SourceMac};
 use crate::wire::octets::Octets;
 use crate::wire::{IpProtocol, MacAddr, ipv4};
 
@@ -233,8 +234,8 @@ fn header<const N: usize>(frame: &mut [u8]) -> Option<&mut [u8; N]> {
 #[inline(always)]
 fn take_hop_v4(ip: &mut [u8; IPV4], delta: Delta) {
     ip[TTL] = ip[TTL].wrapping_sub(1);
-    let old = ip.u16_at::<IPV4_CHECKSUM>();
-    ip.put_u16::<IPV4_CHECKSUM>(checksum::apply(old, delta + ipv4::ONE_HOP));
+    let old = ip.array_at::<IPV4_CHECKSUM, 2>();
+    ip.put_array::<IPV4_CHECKSUM, 2>(ipv4::ONE_HOP.edit(delta.edit(old)));
 }
 
 /// Sets the port at the end that changes, and brings the transport checksum up to date. `opposite` is
@@ -252,26 +253,25 @@ fn set_port<const TO_BACKEND: bool>(upper: &mut [u8], protocol: u8, opposite: u6
     }
     if protocol == IpProtocol::TCP.0 {
         if let Some(tcp) = upper.first_chunk_mut::<18>() {
-            let old = tcp.u16_at::<TCP_CHECKSUM>();
-            tcp.put_u16::<TCP_CHECKSUM>(checksum::apply(old, delta));
+            let old = tcp.array_at::<TCP_CHECKSUM, 2>();
+            tcp.put_array::<TCP_CHECKSUM, 2>(delta.edit(old));
         }
     } else if let Some(udp) = upper.first_chunk_mut::<8>() {
-        let old = udp.u16_at::<UDP_CHECKSUM>();
-        udp.put_u16::<UDP_CHECKSUM>(checksum::apply_udp(old, delta));
+        let old = udp.array_at::<UDP_CHECKSUM, 2>();
+        udp.put_array::<UDP_CHECKSUM, 2>(checksum::edit_udp(old, delta));
     }
 }
 
-/// Sets both Ethernet addresses, given as numbers of 48 bits.
+/// Sets both Ethernet addresses.
 #[inline(always)]
-pub(super) fn address_frame(frame: &mut [u8], dst: u64, src: u64) {
+pub(super) fn address_frame(frame: &mut [u8], dst: MacWord, src: SourceMac) {
     if let Some(macs) = frame.first_chunk_mut::<12>() {
-        let [_, _, _, _, s2, s3, s4, s5] = src.to_be_bytes();
-        macs.put_array::<0, 8>((dst << 16 | src >> 32).to_be_bytes());
-        macs.put_array::<8, 4>([s2, s3, s4, s5]);
+        macs.put_array::<0, 8>(src.head_behind(dst));
+        macs.put_array::<8, 4>(src.tail());
     }
 }
 
 /// Sets both Ethernet addresses.
 pub(super) fn set_macs(frame: &mut [u8], dst: MacAddr, src: MacAddr) {
-    address_frame(frame, dst.to_u64(), src.to_u64());
+    address_frame(frame, dst.word(), SourceMac::new(src));
 }

@@ -17,7 +17,7 @@ use crate::scheduler::{Ask, Live, SchedulerKind};
 use crate::shared::LiveCounts;
 use crate::wire::tcp::Flags;
 
-use super::life::{State, reset_is_plausible};
+use super::life::{SETTLED, STEERING, State, reset_is_plausible};
 use super::rewrite::{Deltas, Family, L4, address_frame};
 use super::{Item, Lanes, Own, Reason, Scene, Tables, Verdict};
 
@@ -33,7 +33,7 @@ impl Live for LiveCounts {
 impl<P: Packet> Own<P> {
     /// Stage three for the common packet: the next one of a connection that stays as it is, on a way that is
     /// known. Gives the port to send it on. `None`, and nothing changed, for any other packet: see
-    /// [`flow`](Self::flow), which needs no such condition.
+    /// [`flow`](Self::flow), which needs no such condition. Only while no packet waits for a neighbor.
     #[inline(always)]
     pub(super) fn straight<const W: usize>(
         &mut self,
@@ -45,9 +45,9 @@ impl<P: Packet> Own<P> {
         FlowKey<W>: Family<W>,
     {
         let table = FlowKey::<W>::table(scene.tables);
-        let (_, direction, conn) = table.resolve_likely(item.probe, &item.flow.key)?;
-        let stays = is_settled(conn.state().protocol) && item.flow.flags & STEERING == 0;
-        if !stays || conn.last_seen() != scene.tick() || !self.pending.is_empty() {
+        let (direction, conn, glance) = table.resolve_likely(item.probe, &item.flow.key)?;
+        let stays = glance.is_live_in(SETTLED) && item.flow.flags & STEERING == 0;
+        if !stays || conn.last_seen() != scene.tick() {
             return None;
         }
         let backend_neighbor = scene.distribution.backend_neighbor(conn.backend())?;
@@ -62,12 +62,12 @@ impl<P: Packet> Own<P> {
         if FlowKey::<W>::hops(frame) <= 1 || usize::from(item.flow.l4) != FlowKey::<W>::PLAIN_L4 {
             return None;
         }
-        address_frame(frame, link.number, port.mac_number);
+        address_frame(frame, link.mac, port.source);
         if let Some(counters) = self.counters.service(conn.service()) {
             counters.packets.add(1);
             counters.octets.add(octets);
         }
-        if !conn.is_one_way() {
+        if !glance.is_one_way() {
             let l4 = (FlowKey::<W>::PLAIN_L4, item.flow.protocol);
             rewrite(frame, l4, direction, conn);
         }
@@ -85,6 +85,9 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
+        if let Some(reason) = item.flow.defect() {
+            return Verdict::Drop(reason);
+        }
         let table = FlowKey::<W>::table(scene.tables);
         if let Some((id, direction, conn)) = table.resolve(item.probe, item.hash, &item.flow.key)
             && let Some(verdict) = self.known(scene, item, packet, id, direction, conn)
@@ -418,15 +421,6 @@ impl<P: Packet> Own<P> {
 }
 
 const TCP: u8 = 6;
-
-/// Flags that may change a connection's state.
-const STEERING: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
-
-/// Whether a packet without those flags leaves the state with this number as it is.
-#[inline(always)]
-const fn is_settled(state: u8) -> bool {
-    state == State::Established as u8 || state == State::Datagram as u8
-}
 
 /// Step 220, but for the Ethernet addresses.
 #[inline(always)]

@@ -171,6 +171,19 @@ reasons! {
     NoExceptionPath = "no_exception_path",
 }
 
+/// The port that all packets of a burst leave on, if there is one; none for an empty burst.
+#[inline]
+#[must_use]
+pub fn one_way(verdicts: &[Verdict]) -> Option<PortId> {
+    let Some(&Verdict::Forward(port)) = verdicts.first() else {
+        return None;
+    };
+    let leaves_elsewhere = |verdict: &Verdict| *verdict != Verdict::Forward(port);
+    // Without a way out of the loop, so that it takes several at a time.
+    let others = verdicts.iter().filter(|verdict| leaves_elsewhere(verdict));
+    (others.count() == 0).then_some(port)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::id::{NeighborId, PortId};
 use crate::wire::MacAddr;
+use crate::wire::ethernet::MacWord;
 
 /// Seconds for which a confirmed neighbor is believed without asking again (RFC 4861, `REACHABLE_TIME`).
 pub const REACHABLE_SECONDS: u32 = 30;
@@ -46,16 +47,8 @@ pub struct Now {
 pub struct Link {
     /// Port of the link.
     pub port: PortId,
-    /// The neighbor's address on it, as a number of 48 bits.
-    pub number: u64,
-}
-
-impl Link {
-    /// The neighbor's address on the link.
-    #[must_use]
-    pub const fn mac(self) -> MacAddr {
-        MacAddr::from_u64(self.number)
-    }
+    /// The neighbor's address on it.
+    pub mac: MacWord,
 }
 
 /// What became of a neighbor's statement about itself.
@@ -149,7 +142,7 @@ impl NeighborTable {
         let link = self.row(id)?.link.load(Ordering::Acquire);
         (link & USABLE != 0).then_some(Link {
             port: PortId((link >> 48 & 0x7fff) as u16),
-            number: link & 0xffff_ffff_ffff,
+            mac: MacWord::low_bits(link),
         })
     }
 
@@ -352,7 +345,7 @@ impl NeighborTable {
             id,
             address,
             port: PortId((name & 0xffff) as u16),
-            mac: self.link(id).map(Link::mac),
+            mac: self.link(id).map(|link| link.mac.address()),
             is_static: flags & STATIC != 0,
             is_pinned: flags & PINNED != 0,
             confirmed: row.confirmed.load(Ordering::Relaxed),
@@ -434,7 +427,7 @@ fn words(address: IpAddr, port: PortId) -> (u64, u64, u64) {
 }
 
 fn link_word(port: PortId, mac: MacAddr) -> u64 {
-    USABLE | u64::from(port.0 & 0x7fff) << 48 | mac.to_u64()
+    USABLE | u64::from(port.0 & 0x7fff) << 48 | mac.word().number()
 }
 
 #[cfg(test)]
@@ -472,7 +465,7 @@ mod tests {
             table.link(id),
             Some(Link {
                 port: PORT,
-                number: mac(1).to_u64()
+                mac: mac(1).word()
             })
         );
     }
@@ -503,7 +496,7 @@ mod tests {
             table.learn(address(1), PORT, mac(8), true, at(2)),
             Learned::Static
         );
-        assert_eq!(table.link(id).unwrap().mac(), mac(7));
+        assert_eq!(table.link(id).unwrap().mac.address(), mac(7));
         table.maintain(0, 64, at(500), |_| {
             panic!("asked for a configured neighbor")
         });
@@ -519,7 +512,7 @@ mod tests {
             table.learn(address(1), PORT, mac(2), false, at(5)),
             Learned::Updated
         );
-        assert_eq!(table.link(id).unwrap().mac(), mac(2));
+        assert_eq!(table.link(id).unwrap().mac.address(), mac(2));
     }
 
     #[test]

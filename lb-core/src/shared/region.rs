@@ -452,7 +452,7 @@ mod tests {
         let sentence = refused.to_string();
         assert_eq!(
             sentence,
-            "the region has layout version 99, this program has version 1"
+            format!("the region has layout version 99, this program has version {LAYOUT_VERSION}")
         );
     }
 

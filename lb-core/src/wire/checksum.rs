@@ -109,7 +109,8 @@ impl Add for Sum {
 /// What an edit of words adds to the sum that a checksum covers.
 ///
 /// Made once per flow and applied to each of its packets; differences add up, and the negative one
-/// serves the flow's other direction.
+/// serves the flow's other direction. Its two octets stand as they would in a packet: ones' complement sums
+/// do not care (RFC 1071, 2 B), and the checksum of a packet need not be turned round to be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta(u16);
 
@@ -138,23 +139,35 @@ impl Delta {
         Self::from_lanes(lanes(new) + lanes(!old))
     }
 
-    /// The difference as stored in a connection; never 0.
+    /// The difference as stored in a connection; never 0. A word of memory, not a number.
     #[inline]
     #[must_use]
     pub const fn to_u16(self) -> u16 {
         self.0
     }
 
-    /// The difference that was stored; 0, as cleared memory has it, is no edit.
+    /// The difference that [`to_u16`](Self::to_u16) stored.
     #[inline]
     #[must_use]
     pub const fn from_u16(stored: u16) -> Self {
-        Self(never_zero(stored))
+        Self(stored)
+    }
+
+    /// The two octets of a checksum after the edit; [`apply`] says of which.
+    ///
+    /// ~(~checksum + delta) of RFC 1624, equation 3, is the checksum *minus* the difference: the same
+    /// 16 bits in every case, as long as the difference is not 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn edit(self, checksum: [u8; 2]) -> [u8; 2] {
+        let (difference, borrow) = u16::from_ne_bytes(checksum).overflowing_sub(self.0);
+        // A borrow leaves at least 1, since the difference is not 0.
+        difference.wrapping_sub(borrow as u16).to_ne_bytes()
     }
 
     #[inline]
     const fn from_lanes(lanes: u64) -> Self {
-        Self(never_zero(fold(lanes)))
+        Self(never_zero(fold(lanes)).to_be())
     }
 }
 
@@ -190,7 +203,7 @@ impl Neg for Delta {
 #[inline]
 #[must_use]
 pub const fn apply(checksum: u16, delta: Delta) -> u16 {
-    !end_around(!checksum, delta.0)
+    u16::from_be_bytes(delta.edit(checksum.to_be_bytes()))
 }
 
 /// The checksum after an edit, of UDP: 0 ("none") stays 0, a computed 0 becomes 0xffff.
@@ -199,8 +212,18 @@ pub const fn apply(checksum: u16, delta: Delta) -> u16 {
 #[inline]
 #[must_use]
 pub const fn apply_udp(checksum: u16, delta: Delta) -> u16 {
-    let new = never_zero(apply(checksum, delta));
-    if checksum == 0 { 0 } else { new }
+    u16::from_be_bytes(edit_udp(checksum.to_be_bytes(), delta))
+}
+
+/// The same for the two octets of a UDP checksum as they stand in a packet.
+#[inline(always)]
+#[must_use]
+pub const fn edit_udp(checksum: [u8; 2], delta: Delta) -> [u8; 2] {
+    let new = never_zero(u16::from_ne_bytes(delta.edit(checksum)));
+    match checksum {
+        [0, 0] => checksum,
+        _ => new.to_ne_bytes(),
+    }
 }
 
 /// The checksum after an edit, of ICMPv4: as 0xffff where [`apply`] gives 0x0000.
@@ -307,11 +330,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_difference_comes_back_and_cleared_memory_is_no_edit() {
+    fn a_stored_difference_comes_back() {
         let delta = Delta::of_u128(1 << 100, 7);
         assert_eq!(Delta::from_u16(delta.to_u16()), delta);
-        assert_eq!(Delta::from_u16(0), Delta::NONE);
         assert_eq!(Delta::default(), Delta::NONE);
+    }
+
+    #[test]
+    fn the_checksum_minus_the_difference_is_equation_3_for_every_checksum() {
+        for delta in [1, 0x00ff, 0x1234, 0xfffe, 0xffff] {
+            for checksum in 0..=u16::MAX {
+                let third = !end_around(!checksum, u16::from_be(delta));
+                assert_eq!(apply(checksum, Delta(delta)), third);
+            }
+        }
     }
 
     #[test]

@@ -62,6 +62,78 @@ impl MacAddr {
         let [_, _, a, b, c, d, e, f] = number.to_be_bytes();
         Self([a, b, c, d, e, f])
     }
+
+    /// The address as a word that can be written into a frame without turning it round.
+    #[inline]
+    #[must_use]
+    pub const fn word(self) -> MacWord {
+        let [a, b, c, d, e, f] = self.0;
+        MacWord(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+    }
+}
+
+/// A MAC address in the low 48 bits of a word, first octet lowest: on little-endian machines, as it stands in a
+/// frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacWord(u64);
+
+impl MacWord {
+    const BITS: u32 = 48;
+
+    /// The address in the low 48 bits of any word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn low_bits(word: u64) -> Self {
+        Self(word & ((1 << Self::BITS) - 1))
+    }
+
+    /// The word; below 2^48.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(self) -> MacAddr {
+        let [a, b, c, d, e, f, ..] = self.0.to_le_bytes();
+        MacAddr([a, b, c, d, e, f])
+    }
+}
+
+/// A source address, cut where the second word of a frame begins: what stands behind any destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceMac {
+    /// The first two octets, in the upper 16 bits.
+    head: u64,
+    tail: [u8; 4],
+}
+
+impl SourceMac {
+    /// Prepares an address.
+    #[must_use]
+    pub const fn new(address: MacAddr) -> Self {
+        let [a, b, c, d, e, f] = address.0;
+        Self {
+            head: u64::from_le_bytes([0, 0, 0, 0, 0, 0, a, b]),
+            tail: [c, d, e, f],
+        }
+    }
+
+    /// The first eight octets of a frame from this source.
+    #[inline(always)]
+    #[must_use]
+    pub const fn head_behind(self, dst: MacWord) -> [u8; 8] {
+        (dst.0 | self.head).to_le_bytes()
+    }
+
+    /// The next four.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tail(self) -> [u8; 4] {
+        self.tail
+    }
 }
 
 impl fmt::Display for MacAddr {
@@ -278,6 +350,8 @@ mod tests {
         let mac = MacAddr([2, 0, 0, 0, 1, 0xff]);
         assert_eq!(mac.to_u64(), 0x0200_0000_01ff);
         assert_eq!(MacAddr::from_u64(0xffff_0200_0000_01ff), mac);
+        assert_eq!(mac.word().address(), mac);
+        assert_eq!(MacWord::low_bits(mac.word().number() | 7 << 48), mac.word());
     }
 
     #[test]
