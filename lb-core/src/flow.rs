@@ -103,6 +103,13 @@ pub trait DirectionKey: Copy + Eq {
         u16::from_be_bytes([d0, d1])
     }
 
+    /// Number of the protocol: 6 or 17.
+    #[inline]
+    fn protocol(&self) -> u8 {
+        let [_, _, _, _, protocol, ..] = self.ports().to_ne_bytes();
+        protocol
+    }
+
     /// Destination port and protocol alone: what tells services of one address apart.
     #[inline]
     fn service_word(&self) -> u64 {

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use crate::config::{OnMiss, Owner, ServiceView};
 use crate::flow::{DirectionKey, FlowKey, address_words};
 use crate::frame::{Ip, Parsed, is_martian};
+use crate::id::BackendSlot;
 use crate::packet::Packet;
 use crate::wire::tcp::Flags;
 use crate::wire::{IpProtocol, icmpv4, icmpv6};
@@ -27,6 +28,7 @@ impl<P: Packet> Own<P> {
         scene: Scene<'_>,
         item: &Item<W>,
         packet: &mut P,
+        foreseen: Option<BackendSlot>,
     ) -> Verdict
     where
         FlowKey<W>: Family<W>,
@@ -42,7 +44,7 @@ impl<P: Packet> Own<P> {
             return Verdict::Drop(Reason::MartianSource);
         }
         match scene.distribution.service_for(&item.flow.key) {
-            Some(service) => self.admit(scene, item, packet, service),
+            Some(service) => self.admit(scene, item, packet, service, foreseen),
             None => self.stranger(scene, item, packet),
         }
     }
@@ -54,22 +56,23 @@ impl<P: Packet> Own<P> {
         item: &Item<W>,
         packet: &mut P,
         service: &ServiceView,
+        foreseen: Option<BackendSlot>,
     ) -> Verdict
     where
         FlowKey<W>: Family<W>,
     {
         if service.protocol == Protocol::Udp {
-            return self.open(scene, item, packet, service, State::Datagram);
+            return self.open(scene, item, packet, service, State::Datagram, foreseen);
         }
         let flags = Flags(item.flow.flags);
         if flags.is_opening() {
-            return self.open(scene, item, packet, service, State::Opening);
+            return self.open(scene, item, packet, service, State::Opening, foreseen);
         }
         match service.on_miss {
             _ if flags.contains(Flags::RST) => Verdict::Drop(Reason::NoConnection),
             OnMiss::Reset => self.reset(scene, item, packet),
             OnMiss::Drop => Verdict::Drop(Reason::NoConnection),
-            OnMiss::Hash => self.open(scene, item, packet, service, State::Established),
+            OnMiss::Hash => self.open(scene, item, packet, service, State::Established, None),
         }
     }
 

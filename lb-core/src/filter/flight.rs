@@ -106,3 +106,18 @@ where
         }
     }
 }
+
+/// Places of a burst, from the bits of a word, lowest first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places(pub(super) u32);
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let lowest = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (lowest != u32::BITS).then_some(lowest as usize)
+    }
+}

@@ -14,6 +14,7 @@ pub mod counters;
 mod flight;
 pub mod life;
 pub mod limit;
+mod links;
 pub mod pending;
 mod reply;
 mod rewrite;
@@ -37,8 +38,9 @@ pub use flight::Flight;
 pub use pending::{Pending, Released};
 pub use verdict::{AppId, Reason, Verdict};
 
-use flight::{Batch, Item};
+use flight::{Batch, Item, Places};
 use limit::{Bucket, Rate};
+use links::BackendLinks;
 use rewrite::Family;
 
 /// Packets that one call takes at most.
@@ -116,6 +118,7 @@ pub(crate) struct Own<P> {
     counters: Arc<LcoreCounters>,
     /// Whose turn it is, by service slot.
     turns: Box<[u64]>,
+    links: BackendLinks,
     replies: Bucket,
     errors: Bucket,
     pending: Pending<P>,
@@ -158,10 +161,10 @@ impl<P> Own<P> {
 /// Steps 222 and 224: addresses the frame to a resolved neighbor.
 #[inline(always)]
 fn forward(distribution: &Distribution, link: Link, frame: &mut [u8]) -> Verdict {
-    match distribution.port(link.port) {
+    match distribution.port(link.port()) {
         Some(port) => {
-            rewrite::address_frame(frame, link.mac, port.source);
-            Verdict::Forward(link.port)
+            rewrite::address_frame(frame, link.mac(), port.source);
+            Verdict::Forward(link.port())
         }
         None => Verdict::Drop(Reason::NoRoute),
     }
@@ -191,6 +194,7 @@ impl<P: Packet> Filter<P> {
                 lanes,
                 counters,
                 turns: vec![0; MAX_SERVICES as usize].into(),
+                links: BackendLinks::default(),
                 replies: Bucket::new(REPLY_RATE),
                 errors: Bucket::new(ERROR_RATE),
                 pending: Pending::default(),
@@ -313,6 +317,7 @@ impl<P: Packet> Filter<P> {
         let Flight {
             v4, v6, verdicts, ..
         } = flight;
+        own.links.renew(distribution, &tables.neighbors);
         let len = packets.len().min(BURST);
         let verdicts = verdicts.get_mut(..len).unwrap_or_default();
         decide(v4, own, scene, packets, verdicts);
@@ -475,17 +480,53 @@ fn decide<const W: usize, P: Packet>(
     FlowKey::<W>::table(scene.tables).touch_burst(&batch.items, taken, |item| item.probe);
     // No packet begins to wait before the burst is over.
     let nobody_waits = own.pending.is_empty();
+    let (mut unknown, mut bit) = (0, 1u32);
     let places = batch.items.iter().zip(verdicts.iter_mut());
     for (packet, (item, verdict)) in packets.iter_mut().zip(places) {
-        let is_taken = taken & 1 != 0;
-        taken >>= 1;
-        if !is_taken {
-            continue;
+        if taken & 1 != 0 {
+            if nobody_waits && let Some(port) = own.straight(scene, item, packet) {
+                *verdict = Verdict::Forward(port);
+            } else if let Some(decided) = own.flow(scene, item, packet) {
+                *verdict = decided;
+            } else {
+                unknown |= bit;
+            }
         }
-        if nobody_waits && let Some(port) = own.straight(scene, item, packet) {
-            *verdict = Verdict::Forward(port);
-        } else {
-            *verdict = own.flow(scene, item, packet);
+        taken >>= 1;
+        bit <<= 1;
+    }
+    if unknown != 0 {
+        decide_unknown(batch, unknown, own, scene, packets, verdicts);
+    }
+}
+
+/// The rest of stage three: packets that no connection claims, in their order; each may open one that the next
+/// belongs to. What all of them will need is asked for first.
+#[inline(never)]
+fn decide_unknown<const W: usize, P: Packet>(
+    batch: &Batch<W>,
+    unknown: u32,
+    own: &mut Own<P>,
+    scene: Scene<'_>,
+    packets: &mut [P],
+    verdicts: &mut [Verdict],
+) where
+    FlowKey<W>: Family<W>,
+{
+    let mut foreseen = [None; BURST];
+    for at in Places(unknown) {
+        if let (Some(item), Some(foreseen)) = (batch.items.get(at), foreseen.get_mut(at)) {
+            *foreseen = own.foresee(scene, item);
+        }
+    }
+    for at in Places(unknown) {
+        if let (Some(item), Some(packet), Some(verdict), Some(&foreseen)) = (
+            batch.items.get(at),
+            packets.get_mut(at),
+            verdicts.get_mut(at),
+            foreseen.get(at),
+        ) {
+            *verdict = own.unknown(scene, item, packet, foreseen);
         }
     }
 }

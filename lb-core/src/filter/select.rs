@@ -6,11 +6,11 @@
 //! Easy to get wrong: an entry names its backend by slot; when the configuration no longer has the
 //! backend, the entry is dead, whatever its state.
 
-use crate::config::{Distribution, Forwarding, OnMiss, ServiceView};
+use crate::config::{BackendView, Distribution, Forwarding, OnMiss, ServiceView};
 use crate::conn::{
     Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
 };
-use crate::flow::{DirectionKey, FlowKey, Tuple};
+use crate::flow::{DirectionKey, FlowKey, Protocol, Tuple};
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::packet::Packet;
 use crate::scheduler::{Ask, Live, SchedulerKind};
@@ -47,22 +47,24 @@ impl<P: Packet> Own<P> {
         let table = FlowKey::<W>::table(scene.tables);
         let (direction, conn, glance) = table.resolve_likely(item.probe, &item.flow.key)?;
         let stays = glance.is_live_in(SETTLED) && item.flow.flags & STEERING == 0;
-        if !stays || conn.last_seen() != scene.tick() {
+        if !stays {
             return None;
         }
-        let backend_neighbor = scene.distribution.backend_neighbor(conn.backend())?;
-        let neighbor = match direction {
-            Direction::Forward => backend_neighbor,
-            Direction::Reverse => noted_way_back(scene, conn)?,
-        };
-        let link = scene.tables.neighbors.link(neighbor)?;
-        let port = scene.distribution.port(link.port)?;
+        // Also on the way back: a backend without a link may not be configured any more.
+        let mut link = self.links.get(conn.backend())?;
+        if direction == Direction::Reverse {
+            link = scene.tables.neighbors.link(noted_way_back(scene, conn)?)?;
+        }
+        let port = scene.distribution.port(link.port())?;
         let octets = packet.total_len() as u64;
         let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
         if FlowKey::<W>::hops(frame) <= 1 || usize::from(item.flow.l4) != FlowKey::<W>::PLAIN_L4 {
             return None;
         }
-        address_frame(frame, link.mac, port.source);
+        if conn.last_seen() != scene.tick() {
+            refresh(scene, item, frame, direction, conn);
+        }
+        address_frame(frame, link.mac(), port.source);
         if let Some(counters) = self.counters.service(conn.service()) {
             counters.packets.add(1);
             counters.octets.add(octets);
@@ -71,30 +73,53 @@ impl<P: Packet> Own<P> {
             let l4 = (FlowKey::<W>::PLAIN_L4, item.flow.protocol);
             rewrite(frame, l4, direction, conn);
         }
-        Some(link.port)
+        Some(link.port())
     }
 
-    /// Stage three for any TCP or UDP packet.
+    /// Stage three for any TCP or UDP packet; `None` where no connection claims it.
     #[inline(never)]
     pub(super) fn flow<const W: usize>(
         &mut self,
         scene: Scene<'_>,
         item: &Item<W>,
         packet: &mut P,
-    ) -> Verdict
+    ) -> Option<Verdict>
     where
         FlowKey<W>: Family<W>,
     {
         if let Some(reason) = item.flow.defect() {
-            return Verdict::Drop(reason);
+            return Some(Verdict::Drop(reason));
         }
         let table = FlowKey::<W>::table(scene.tables);
-        if let Some((id, direction, conn)) = table.resolve(item.probe, item.hash, &item.flow.key)
-            && let Some(verdict) = self.known(scene, item, packet, id, direction, conn)
-        {
-            return verdict;
+        let (id, direction, conn) = table.resolve(item.probe, item.hash, &item.flow.key)?;
+        self.known(scene, item, packet, id, direction, conn)
+    }
+
+    /// Before step 210 for all packets of a burst that no connection claims: picks the backend that this one would
+    /// open a connection with, and starts to bring what the entry needs. Nothing is decided yet.
+    #[inline]
+    pub(super) fn foresee<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+    ) -> Option<BackendSlot>
+    where
+        FlowKey<W>: Family<W>,
+    {
+        let key = &item.flow.key;
+        let service = scene.distribution.service_for(key)?;
+        let may_open = service.protocol == Protocol::Udp || Flags(item.flow.flags).is_opening();
+        if !may_open {
+            return None;
         }
-        self.unknown(scene, item, packet)
+        let tuple = tuple(key, service.protocol);
+        let slot = self.pick(scene, service, &tuple)?;
+        let backend = scene.distribution.backend(slot)?;
+        if let Some(reverse) = reverse_key(key, service.forwarding, backend) {
+            let table = FlowKey::<W>::table(scene.tables);
+            table.prefetch_bucket(table.hash(&reverse));
+        }
+        Some(slot)
     }
 
     /// Steps 212 and 214, found: brings the entry up to date and rewrites. `None` when the entry turned
@@ -115,6 +140,9 @@ impl<P: Packet> Own<P> {
             self.remove(scene, id);
             return None;
         };
+        if let Some(link) = scene.tables.neighbors.link(backend_neighbor) {
+            self.links.keep(conn.backend(), link);
+        }
         let is_tcp = item.flow.protocol == TCP;
         let state = State::from_u8(conn.state().protocol);
         if is_tcp
@@ -262,6 +290,7 @@ impl<P: Packet> Own<P> {
         packet: &mut P,
         service: &ServiceView,
         state: State,
+        mut foreseen: Option<BackendSlot>,
     ) -> Verdict
     where
         FlowKey<W>: Family<W>,
@@ -271,30 +300,18 @@ impl<P: Packet> Own<P> {
         if table.live().service(service.slot) >= service.max_connections {
             return self.without_entry(scene, item, packet, service, Reason::ServiceFull);
         }
-        let tuple = Tuple {
-            src: key.src(),
-            dst: key.dst(),
-            src_port: key.src_port(),
-            dst_port: key.dst_port(),
-            protocol: service.protocol,
-        };
+        let tuple = tuple(&key, service.protocol);
         for _ in 0..PICKS {
-            let Some(slot) = self.pick(scene, service, &tuple) else {
+            let slot = foreseen
+                .take()
+                .or_else(|| self.pick(scene, service, &tuple));
+            let Some(slot) = slot else {
                 return Verdict::Drop(Reason::NoBackend);
             };
             let Some(backend) = scene.distribution.backend(slot) else {
                 return Verdict::Drop(Reason::NoBackend);
             };
-            let reverse = match service.forwarding {
-                Forwarding::Direct => None,
-                Forwarding::Nat => FlowKey::<W>::pack(
-                    backend.address,
-                    tuple.src,
-                    backend.port,
-                    tuple.src_port,
-                    item.flow.protocol,
-                ),
-            };
+            let reverse = reverse_key(&key, service.forwarding, backend);
             let deltas = reverse.map(|reverse| FlowKey::<W>::deltas(&key, &reverse));
             let number = if item.flow.protocol == TCP {
                 sequence(packet.head(), item.flow.l4)
@@ -402,14 +419,7 @@ impl<P: Packet> Own<P> {
         if FlowKey::<W>::hops(packet.head()) == 0 {
             return Verdict::Drop(Reason::TtlExpired);
         }
-        let key = item.flow.key;
-        let tuple = Tuple {
-            src: key.src(),
-            dst: key.dst(),
-            src_port: key.src_port(),
-            dst_port: key.dst_port(),
-            protocol: service.protocol,
-        };
+        let tuple = tuple(&item.flow.key, service.protocol);
         match self
             .pick(scene, service, &tuple)
             .and_then(|slot| scene.distribution.backend_neighbor(slot))
@@ -420,7 +430,61 @@ impl<P: Packet> Own<P> {
     }
 }
 
+/// A new flow as schedulers see it.
+fn tuple<K: DirectionKey>(key: &K, protocol: Protocol) -> Tuple {
+    Tuple {
+        src: key.src(),
+        dst: key.dst(),
+        src_port: key.src_port(),
+        dst_port: key.dst_port(),
+        protocol,
+    }
+}
+
+/// The key of packets from the backend to the client of `key`, where they pass us.
+#[inline]
+fn reverse_key<const W: usize>(
+    key: &FlowKey<W>,
+    forwarding: Forwarding,
+    backend: &BackendView,
+) -> Option<FlowKey<W>>
+where
+    FlowKey<W>: DirectionKey,
+{
+    match forwarding {
+        Forwarding::Direct => None,
+        Forwarding::Nat => FlowKey::<W>::pack(
+            backend.address,
+            key.src(),
+            backend.port,
+            key.src_port(),
+            key.protocol(),
+        ),
+    }
+}
+
 const TCP: u8 = 6;
+
+/// Once a second and direction at most: notes in the entry that it is in use, and how far its sender has come; and
+/// that its neighbor is.
+#[inline(never)]
+fn refresh<const W: usize>(
+    scene: Scene<'_>,
+    item: &Item<W>,
+    frame: &[u8],
+    direction: Direction,
+    conn: &Conn<W>,
+) {
+    conn.touch(scene.tick());
+    if item.flow.protocol == TCP {
+        conn.note_sequence(direction, sequence(frame, item.flow.l4));
+    }
+    let neighbor = match direction {
+        Direction::Forward => scene.distribution.backend_neighbor(conn.backend()),
+        Direction::Reverse => noted_way_back(scene, conn),
+    };
+    neighbor.inspect(|&neighbor| scene.tables.neighbors.note_use(neighbor, scene.now.tick));
+}
 
 /// Step 220, but for the Ethernet addresses.
 #[inline(always)]

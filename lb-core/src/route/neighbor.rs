@@ -8,6 +8,7 @@
 //! forged replies would fill the table.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::id::{NeighborId, PortId};
@@ -28,7 +29,6 @@ const WINDOW: u32 = 32;
 const EMPTY: u64 = 0;
 const CLAIMED: u64 = 1;
 const READY: u64 = 1 << 63;
-const USABLE: u64 = 1 << 63;
 
 const PINNED: u32 = 1;
 const STATIC: u32 = 2;
@@ -42,13 +42,35 @@ pub struct Now {
     pub millis: u32,
 }
 
-/// A resolved neighbor: where a frame for it leaves, and to which MAC.
+/// A resolved neighbor in one word: where a frame for it leaves, and to which MAC. `USABLE | port << 48 | mac`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct Link(NonZeroU64);
+
+impl Link {
+    /// Tells port 0 and an address of zeros from no link.
+    const USABLE: NonZeroU64 = match NonZeroU64::new(1 << 63) {
+        Some(bit) => bit,
+        None => NonZeroU64::MIN,
+    };
+
+    fn new(port: PortId, mac: MacAddr) -> Self {
+        let word = u64::from(port.0 & 0x7fff) << 48 | mac.word().number();
+        Self(Self::USABLE | word)
+    }
+
     /// Port of the link.
-    pub port: PortId,
+    #[inline(always)]
+    #[must_use]
+    pub const fn port(self) -> PortId {
+        PortId((self.0.get() >> 48 & 0x7fff) as u16)
+    }
+
     /// The neighbor's address on it.
-    pub mac: MacWord,
+    #[inline(always)]
+    #[must_use]
+    pub const fn mac(self) -> MacWord {
+        MacWord::low_bits(self.0.get())
+    }
 }
 
 /// What became of a neighbor's statement about itself.
@@ -69,7 +91,7 @@ struct Row {
     name: AtomicU64,
     high: AtomicU64,
     low: AtomicU64,
-    /// `USABLE | port << 48 | mac`, or 0.
+    /// A [`Link`], or 0.
     link: AtomicU64,
     flags: AtomicU32,
     confirmed: AtomicU32,
@@ -103,6 +125,7 @@ pub struct NeighborTable {
     mask: u32,
     reused: AtomicU16,
     learned: AtomicU32,
+    changes: AtomicU32,
 }
 
 impl NeighborTable {
@@ -118,6 +141,7 @@ impl NeighborTable {
             mask: rows - 1,
             reused: AtomicU16::new(0),
             learned: AtomicU32::new(0),
+            changes: AtomicU32::new(0),
         }
     }
 
@@ -139,11 +163,22 @@ impl NeighborTable {
     #[inline]
     #[must_use]
     pub fn link(&self, id: NeighborId) -> Option<Link> {
-        let link = self.row(id)?.link.load(Ordering::Acquire);
-        (link & USABLE != 0).then_some(Link {
-            port: PortId((link >> 48 & 0x7fff) as u16),
-            mac: MacWord::low_bits(link),
-        })
+        NonZeroU64::new(self.row(id)?.link.load(Ordering::Acquire)).map(Link)
+    }
+
+    /// Changes whenever the way to some neighbor does; links that were kept are good as long as it stands still.
+    #[inline]
+    #[must_use]
+    pub fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Sets the way to a neighbor, or that there is none.
+    fn set_link(&self, row: &Row, link: Option<Link>) {
+        let word = link.map_or(0, |link| link.0.get());
+        if row.link.swap(word, Ordering::AcqRel) != word {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The row of an address on a port, if there is one.
@@ -194,7 +229,7 @@ impl NeighborTable {
         {
             return None;
         }
-        row.link.store(0, Ordering::Release);
+        self.set_link(row, None);
         self.reused.fetch_add(1, Ordering::AcqRel);
         row.occupy(name, high, low, now);
         Some(id)
@@ -204,7 +239,7 @@ impl NeighborTable {
     pub fn set_static(&self, id: NeighborId, port: PortId, mac: MacAddr) {
         if let Some(row) = self.row(id) {
             row.flags.fetch_or(STATIC, Ordering::AcqRel);
-            row.link.store(link_word(port, mac), Ordering::Release);
+            self.set_link(row, Some(Link::new(port, mac)));
             self.learned.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -258,7 +293,7 @@ impl NeighborTable {
         if !(answers_us && is_awaited || is_known) || !mac.is_unicast() {
             return Learned::Unasked;
         }
-        row.link.store(link_word(port, mac), Ordering::Release);
+        self.set_link(row, Some(Link::new(port, mac)));
         row.confirmed.store(now.tick, Ordering::Relaxed);
         row.unanswered.store(0, Ordering::Relaxed);
         self.learned.fetch_add(1, Ordering::AcqRel);
@@ -313,7 +348,7 @@ impl NeighborTable {
                     .wrapping_sub(row.asked_millis.load(Ordering::Relaxed))
                     >= RETRANSMIT_MILLIS
             {
-                row.link.store(0, Ordering::Release);
+                self.set_link(row, None);
             }
             if self.claim_question(id, now) {
                 ask(id);
@@ -345,7 +380,7 @@ impl NeighborTable {
             id,
             address,
             port: PortId((name & 0xffff) as u16),
-            mac: self.link(id).map(|link| link.mac.address()),
+            mac: self.link(id).map(|link| link.mac().address()),
             is_static: flags & STATIC != 0,
             is_pinned: flags & PINNED != 0,
             confirmed: row.confirmed.load(Ordering::Relaxed),
@@ -426,10 +461,6 @@ fn words(address: IpAddr, port: PortId) -> (u64, u64, u64) {
     (READY | family << 16 | u64::from(port.0), high, low)
 }
 
-fn link_word(port: PortId, mac: MacAddr) -> u64 {
-    USABLE | u64::from(port.0 & 0x7fff) << 48 | mac.word().number()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -461,13 +492,7 @@ mod tests {
             table.learn(address(1), PORT, mac(1), true, at(1)),
             Learned::Updated
         );
-        assert_eq!(
-            table.link(id),
-            Some(Link {
-                port: PORT,
-                mac: mac(1).word()
-            })
-        );
+        assert_eq!(table.link(id), Some(Link::new(PORT, mac(1))));
     }
 
     #[test]
@@ -496,7 +521,7 @@ mod tests {
             table.learn(address(1), PORT, mac(8), true, at(2)),
             Learned::Static
         );
-        assert_eq!(table.link(id).unwrap().mac.address(), mac(7));
+        assert_eq!(table.link(id).unwrap().mac().address(), mac(7));
         table.maintain(0, 64, at(500), |_| {
             panic!("asked for a configured neighbor")
         });
@@ -512,7 +537,7 @@ mod tests {
             table.learn(address(1), PORT, mac(2), false, at(5)),
             Learned::Updated
         );
-        assert_eq!(table.link(id).unwrap().mac.address(), mac(2));
+        assert_eq!(table.link(id).unwrap().mac().address(), mac(2));
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn learn(scene: Scene<'_>, address: IpAddr, mac: MacAddr, answers_us: bool) -> L
 fn known_mac(scene: Scene<'_>, address: IpAddr) -> Option<MacAddr> {
     let neighbors = &scene.tables.neighbors;
     let link = neighbors.link(neighbors.find(address, scene.ingress.id)?)?;
-    Some(link.mac.address())
+    Some(link.mac().address())
 }
 
 const fn reason_of(learned: Learned) -> Reason {
