@@ -1,7 +1,7 @@
 #!/bin/bash
 # Continuous integration: every check of the tree.
 #
-# usage: ci/run.sh STEP...   deps fmt lint test doc loom fuzz system bench, each by itself
+# usage: ci/run.sh STEP...   deps fmt lint test doc loom fuzz schemathesis system bench, each by itself
 #        ci/run.sh all       all of them, two at a time; the last line is the sum of their tests
 #
 # `all` leaves each step's output in target/ci/STEP.log and ends what it started when interrupted.
@@ -37,6 +37,8 @@ loom() {
 
 fuzz() { ci/fuzz "$target/fuzz" 30; }
 
+schemathesis() { ci/schemathesis; }
+
 system() { tests/system/run; }
 
 bench() {
@@ -47,7 +49,7 @@ bench() {
 # limit STEP: seconds, after which it has failed.
 limit() {
     case $1 in
-    lint | loom | fuzz | system) echo 900 ;;
+    lint | loom | fuzz | schemathesis | system) echo 900 ;;
     test) echo 1200 ;;
     bench) echo 600 ;;
     *) echo 300 ;;
@@ -78,7 +80,7 @@ all() {
     mkdir -p "$logs"
     trap 'kill $(jobs -p) 2>/dev/null || true; wait; exit 130' INT TERM HUP
     lane fmt lint doc test &
-    lane deps system loom fuzz &
+    lane deps system loom fuzz schemathesis &
     wait
     # Alone: it measures.
     lane bench &
@@ -89,7 +91,7 @@ all() {
 [ $# -gt 0 ] || { sed -n '2,/^set /{/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 for step in "$@"; do
     case $step in
-    deps | fmt | lint | test | doc | loom | fuzz | system | bench | all) "$step" ;;
+    deps | fmt | lint | test | doc | loom | fuzz | schemathesis | system | bench | all) "$step" ;;
     *) echo "ci: there is no step $step" >&2; exit 2 ;;
     esac
 done

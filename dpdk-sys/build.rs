@@ -20,8 +20,9 @@ const LIBRARIES: [&str; 5] = [
 ];
 
 /// DPDK functions with a symbol of their own; header inlines come through `shim_*`.
-const FUNCTIONS: [&str; 29] = [
+const FUNCTIONS: [&str; 30] = [
     "rte_eal_init",
+    "rte_eal_hotplug_add",
     "rte_eal_cleanup",
     "rte_strerror",
     "rte_version",

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::chart::{Bar, Chart};
 use crate::contest;
+use crate::latency::{self, page};
 use crate::machine::Machine;
 use crate::measure::Spread;
 use crate::suite::{Measured, Results};
@@ -40,14 +41,15 @@ pub fn run(options: &Options) -> Result<()> {
     let suite: Option<Results> = read(&options.results.join("filter.json"))?;
     let contests: Vec<contest::report::Report> = read_all(&options.results.join("contest"))?;
     let starts: Vec<contest::report::Report> = read_all(&options.results.join("start"))?;
+    let latency: Option<latency::report::Report> = read(&options.results.join("latency.json"))?;
     ensure!(
-        suite.is_some() || !contests.is_empty(),
+        suite.is_some() || !contests.is_empty() || latency.is_some(),
         "{}: no results; run scripts/bench first",
         options.results.display()
     );
-    let machine = suite
-        .as_ref()
-        .map_or_else(Machine::here, |suite| suite.machine.clone());
+    let machine = suite.as_ref().map(|suite| &suite.machine);
+    let machine = machine.or(latency.as_ref().map(|latency| &latency.machine));
+    let machine = machine.cloned().unwrap_or_else(Machine::here);
     let mut text = machine_lines(&machine);
     if !contests.is_empty() {
         text += &contest_table(&contests);
@@ -60,9 +62,14 @@ pub fn run(options: &Options) -> Result<()> {
         write_beside(&options.page, "performance-filter.svg", &picture)?;
     }
     text += &start_lines(&starts);
-    let page =
+    if let Some(latency) = &latency {
+        text += &page::section(latency);
+        let picture = page::chart(latency).svg();
+        write_beside(&options.page, "performance-latency.svg", &picture)?;
+    }
+    let old =
         fs::read_to_string(&options.page).with_context(|| format!("{}", options.page.display()))?;
-    fs::write(&options.page, replaced(&page, &text)?)?;
+    fs::write(&options.page, replaced(&old, &text)?)?;
     println!("wrote {}", options.page.display());
     Ok(())
 }
@@ -105,8 +112,8 @@ fn read_all(directory: &Path) -> Result<Vec<contest::report::Report>> {
     Ok(reports)
 }
 
-fn write_beside(page: &Path, name: &str, picture: &str) -> Result<()> {
-    let path = page.with_file_name(name);
+fn write_beside(beside: &Path, name: &str, picture: &str) -> Result<()> {
+    let path = beside.with_file_name(name);
     fs::write(&path, picture).with_context(|| format!("{}", path.display()))
 }
 
@@ -180,7 +187,7 @@ fn contest_table(reports: &[contest::report::Report]) -> String {
     text
 }
 
-const fn pages(huge: bool) -> &'static str {
+pub(crate) const fn pages(huge: bool) -> &'static str {
     if huge {
         "on hugepages"
     } else {
@@ -188,7 +195,7 @@ const fn pages(huge: bool) -> &'static str {
     }
 }
 
-const fn priority(real_time: bool) -> &'static str {
+pub(crate) const fn priority(real_time: bool) -> &'static str {
     if real_time {
         "at real-time priority"
     } else {
@@ -355,7 +362,7 @@ fn suite_chart(suite: &Results) -> Chart {
     }
 }
 
-const fn bar(spread: Spread) -> Bar {
+pub(crate) const fn bar(spread: Spread) -> Bar {
     Bar {
         value: spread.median,
         low: spread.min,
@@ -363,14 +370,14 @@ const fn bar(spread: Spread) -> Bar {
     }
 }
 
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+pub(crate) fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = text.write_fmt(line);
     text.push('\n');
 }
 
 /// A number with its thousands parted: 65,536.
-fn grouped(number: u32) -> String {
+pub(crate) fn grouped(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use lb_core::filter::BURST;
+use lb_core::filter::{BURST, Flight};
 use serde::{Deserialize, Serialize};
 
 use crate::buffer::Buffer;
@@ -21,7 +21,7 @@ use crate::huge;
 use crate::machine::alone;
 use crate::measure::{Spread, for_about, nanos_per_item};
 use crate::net::{Network, Version};
-use crate::switch::{Clock, Counted, Switch};
+use crate::switch::{BURSTS_IN_A_TURN, Clock, Counted, HALF_OPEN, Switch};
 use crate::traffic::Traffic;
 use crate::workload::{Kinds, PACKETS, Workload};
 
@@ -29,8 +29,6 @@ use crate::workload::{Kinds, PACKETS, Workload};
 const RING: usize = 512;
 /// Bursts between two looks at the clock.
 const BURSTS_AT_ONCE: u32 = 64;
-/// Seconds after which a half-open connection is forgotten, and two more for the sweep.
-const HALF_OPEN: u32 = 62;
 
 /// Options of `lb-bench filter`.
 #[derive(Clone, Debug, Args)]
@@ -121,6 +119,8 @@ struct Bench<S: Stamp> {
     traffic: Traffic<S>,
     ring: Vec<Buffer>,
     at: usize,
+    /// Of the burst that is settled next, and of the one behind it.
+    flights: Box<[Flight; 2]>,
     /// Of the packets in one turn of the mixtures, so many belong to no connection.
     missed: u64,
 }
@@ -139,26 +139,39 @@ impl<S: Stamp> Bench<S> {
         u64::from(bursts) * BURST as u64
     }
 
-    /// Copies bursts in and filters them as the engine does: each is looked at before the one before it is
-    /// settled. Packets.
+    /// Copies bursts in and filters them as the engine does: in a turn each is looked at before the one before
+    /// it is settled. Packets.
     fn filter(&mut self, bursts: u32) -> u64 {
-        let mut earlier: Option<Range<usize>> = None;
-        for n in 1..=bursts {
-            let place = self.at..self.at + BURST;
-            let Some(burst) = self.ring.get_mut(place.clone()) else {
-                return 0;
-            };
-            let port = self.traffic.receive(burst);
-            self.switch.look(port, burst);
-            if let Some(burst) = earlier.take().and_then(|place| self.ring.get_mut(place)) {
-                self.switch.settle_earlier(burst);
-            }
-            self.switch.probe();
-            self.at = (self.at + BURST) % RING;
-            if !self.switch.is_turn_over() && n < bursts {
+        let Self {
+            switch,
+            traffic,
+            ring,
+            ..
+        } = self;
+        let [mut this, mut next] = self.flights.each_mut();
+        let mut left = bursts;
+        while left > 0 {
+            let turn = left.min(BURSTS_IN_A_TURN);
+            left -= turn;
+            switch.turn();
+            let mut earlier: Option<Range<usize>> = None;
+            for _ in 0..turn {
+                let place = self.at..self.at + BURST;
+                let Some(burst) = ring.get_mut(place.clone()) else {
+                    return 0;
+                };
+                let port = traffic.receive(burst);
+                switch.look(next, port, burst);
+                if let Some(burst) = earlier.and_then(|place| ring.get_mut(place)) {
+                    switch.settle(this, burst);
+                }
+                switch.probe(next);
+                std::mem::swap(&mut this, &mut next);
+                self.at = (self.at + BURST) % RING;
                 earlier = Some(place);
-            } else if let Some(burst) = self.ring.get_mut(place) {
-                self.switch.settle(burst);
+            }
+            if let Some(burst) = earlier.and_then(|place| ring.get_mut(place)) {
+                switch.settle(this, burst);
             }
         }
         u64::from(bursts) * BURST as u64
@@ -224,6 +237,7 @@ fn measure<S: Stamp>(options: &Options) -> Result<Report> {
         traffic,
         ring: vec![Buffer::default(); RING],
         at: 0,
+        flights: Box::default(),
         missed,
     };
     let round = Duration::from_secs_f64(options.seconds / f64::from(options.rounds));

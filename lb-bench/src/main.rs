@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lb_bench::{contest, doc, filter, instructions, stages, suite};
+use lb_bench::{contest, doc, filter, instructions, latency, stages, suite};
 
 /// Measures the load-balancing packet switch.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     Instructions(instructions::Options),
     /// The filter's figures for docs/performance.md
     Suite(suite::Options),
+    /// The time that a packet spends in the poll loop
+    Latency(latency::Options),
     /// The program beside DPDK's testpmd
     Contest(Box<contest::Options>),
     /// Puts the last figures into docs/performance.md
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Stages => stages::run(),
         Command::Instructions(options) => instructions::run(&options),
         Command::Suite(options) => suite::run(&options),
+        Command::Latency(options) => latency::run(&options),
         Command::Contest(options) => contest::run(&options),
         Command::Doc(options) => doc::run(&options),
     };

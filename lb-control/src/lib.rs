@@ -1,6 +1,24 @@
 //! Control processor 42: what decides, collects and publishes, beside the packets' way.
 //!
-//! WO 00/30294, Fig. 4. So far only the publisher is here; resource manager 52, master 54, interface
-//! daemon 53 and routing daemon 58 belong to later parts. Builds and tests without DPDK.
+//! WO 00/30294, Fig. 4: [`resource_manager`] is box 52, which also steps the master modules of box 54
+//! (`lb_core::master`); [`publisher`] fills the buffers of configuration table 64. Everything that changes goes through
+//! [`control`], everything that is asked through [`api`]; [`running`] starts all of it. Builds and tests without DPDK.
+//! Easy to get wrong: nothing here may make a worker lcore wait. What they count is read, what they read is published.
 
+pub mod agent_check;
+pub mod api;
+pub mod control;
+pub mod desired;
+pub mod device;
+pub mod heartbeat;
+mod inventory;
+mod manager;
+pub mod metrics;
 pub mod publisher;
+pub mod resource_manager;
+pub mod running;
+pub mod supervisor;
+pub mod switch;
+pub mod view;
+
+pub use running::{Parts, Running, run};

@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use lb_core::config::{
-    Config, Forwarding, OnMiss, PortsPresent, Prefix, REFUSALS_MAX, Timeouts, parse,
+    BackendState, Config, Forwarding, OnMiss, PortsPresent, Prefix, REFUSALS_MAX, Timeouts, parse,
 };
 use lb_core::flow::{HashSeed, Protocol};
 use lb_core::id::PortId;
+use lb_core::master::Algorithm;
 use lb_core::scheduler::SchedulerKind;
 use lb_core::wire::MacAddr;
 
@@ -186,6 +187,47 @@ fn brackets_without_end_are_refused_and_not_followed() {
 }
 
 #[test]
+fn keys_of_feedback_mean_what_they_say() {
+    let config = parse(
+        r#"{ "interfaces": [ { "port": 0, "name": "a", "addresses": [ "10.0.0.1/24" ] } ],
+        "services": [ { "name": "s", "address": "192.0.2.1", "port": 80, "protocol": "tcp",
+        "forwarding": "nat", "weights": "capability", "tags": [ "gpu", "ssd" ],
+        "agent_check": { "port": 8081 },
+        "backends": [
+          { "name": "a", "address": "10.0.0.2", "tags": [ "ssd" ], "agent_address": "127.0.0.1" },
+          { "name": "b", "address": "10.0.0.3", "state": "draining" },
+          { "name": "c", "address": "10.0.0.4", "state": "disabled" } ] } ] }"#,
+        &ports(),
+    )
+    .unwrap();
+    let service = config.services.first().unwrap();
+    assert_eq!(service.algorithm, Algorithm::Capability);
+    assert_eq!(service.tags, ["gpu", "ssd"]);
+    let check = service.agent_check.unwrap();
+    assert_eq!((check.port, check.interval_seconds), (8081, 2));
+    let [a, b, c] = service.backends.as_slice() else {
+        unreachable!("three backends")
+    };
+    assert_eq!(
+        (a.tags.as_slice(), a.agent_address),
+        (&["ssd".to_owned()][..], Some(ip("127.0.0.1")))
+    );
+    assert_eq!(
+        [a.state, b.state, c.state],
+        [
+            BackendState::Enabled,
+            BackendState::Draining,
+            BackendState::Disabled
+        ]
+    );
+    assert_eq!([a, b, c].map(|backend| backend.weight), [100; 3]);
+    assert_eq!(
+        [a, b, c].map(|backend| backend.weight_in_force()),
+        [100, 0, 0]
+    );
+}
+
+#[test]
 fn the_good_document_means_what_it_says() {
     let config = parse(GOOD, &ports()).unwrap();
     assert!(config.transit);
@@ -301,6 +343,8 @@ fn the_good_document_means_what_it_says() {
         }
     );
     assert_eq!(dns.max_connections, None);
+    assert_eq!(dns.algorithm, Algorithm::Static);
+    assert!(dns.tags.is_empty() && dns.agent_check.is_none());
     assert!(
         dns.backends
             .iter()

@@ -56,7 +56,7 @@ fn the_published_schema_is_that_of_the_types() {
 fn every_key_has_a_description_that_says_its_default_or_that_it_is_required() {
     let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
     let keys = described_keys(&schema);
-    assert!(keys.len() >= 33, "{keys:?}");
+    assert!(keys.len() >= 40, "{keys:?}");
     for (key, description) in keys {
         let description = description.unwrap_or_default();
         let says = description.contains("Default: ") || description.contains("Required");
@@ -67,14 +67,7 @@ fn every_key_has_a_description_that_says_its_default_or_that_it_is_required() {
 #[test]
 fn the_schema_knows_no_value_that_is_not_built() {
     let schema = schema().unwrap();
-    for word in [
-        "full-nat",
-        "tunnel",
-        "least-loaded",
-        "capability",
-        "\"even\"",
-        "null",
-    ] {
+    for word in ["full-nat", "tunnel", "null"] {
         assert!(!schema.contains(word), "{word}");
     }
 }

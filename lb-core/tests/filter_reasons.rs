@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use lb_core::filter::pending::PER_NEIGHBOR;
-use lb_core::filter::{REPLY_RATE, Reason};
+use lb_core::filter::{Class, REPLY_RATE, Reason, Verdict};
 use lb_core::testkit::build::{arp_request, solicitation};
 use lb_core::testkit::cases::cases;
 use lb_core::testkit::net::{
-    CLIENT, DNS, Family, HTTP, NAT, SERVER, asking, farmed, plain, transit,
+    CLIENT, CLIENT_SIDE, DNS, Family, HTTP, NAT, SERVER, asking, farmed, plain, transit,
 };
 use lb_core::testkit::world::Size;
 use lb_core::testkit::{Frame, TestPacket, Way, World, run};
@@ -35,6 +35,11 @@ const CAUSES: &[(Reason, Cause)] = &[
         Reason::NeighborTableFull,
         more_neighbors_than_the_table_holds,
     ),
+    (
+        Reason::PuntRate,
+        more_echo_requests_than_their_class_may_send,
+    ),
+    (Reason::PuntQueueFull, more_segments_than_the_kernel_takes),
 ];
 
 fn syn(port: u16) -> Vec<u8> {
@@ -101,6 +106,23 @@ fn more_neighbors_than_the_table_holds() -> World {
     world
 }
 
+fn more_echo_requests_than_their_class_may_send() -> World {
+    let world = World::new(&plain(), 2).unwrap();
+    let mut world = world.with_exception_path(usize::MAX);
+    let request = Frame::echo_request(CLIENT.v4.into(), CLIENT_SIDE.v4.into());
+    let many = Class::Icmp.rate().burst as usize + 1;
+    world.send(0, vec![TestPacket::new(request.octets()); many]);
+    world
+}
+
+fn more_segments_than_the_kernel_takes() -> World {
+    let mut world = World::new(&plain(), 2).unwrap().with_exception_path(3);
+    let to = CLIENT_SIDE.socket(Family::V4, 22);
+    let segment = Frame::syn(CLIENT.socket(Family::V4, 7), to);
+    world.send(0, vec![TestPacket::new(segment.octets()); 4]);
+    world
+}
+
 #[test]
 fn every_reason_has_a_cause() {
     let in_cases = cases()
@@ -128,6 +150,15 @@ fn every_cause_causes_its_reason_and_no_other() {
         let drops: Vec<_> = world.drops().into_keys().collect();
         assert_eq!(drops, [reason]);
     }
+}
+
+#[test]
+fn a_flood_of_echo_requests_leaves_a_routing_session_its_way() {
+    let mut world = more_echo_requests_than_their_class_may_send();
+    let to = CLIENT_SIDE.socket(Family::V4, 179);
+    let segment = Frame::syn(CLIENT.socket(Family::V4, 7), to);
+    let answer = world.send_one(0, segment.octets());
+    assert_eq!(answer.verdict, Verdict::Punt(Class::Routing));
 }
 
 #[test]

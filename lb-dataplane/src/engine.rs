@@ -21,6 +21,7 @@ use crate::dpdk::clock::Clock;
 use crate::dpdk::mbuf::Mbuf;
 use crate::dpdk::mempool::Mempool;
 use crate::dpdk::queue::RxQueue;
+use crate::exchange::{Punted, WorkerEnd};
 use crate::outbox::{Outbox, Sent};
 
 /// Full bursts in a row that one queue gets before the others have their turn (step 112).
@@ -29,18 +30,41 @@ const BURSTS_IN_A_ROW: u32 = 8;
 const HOUSEKEEPING_MILLIS: u32 = 10;
 
 /// What a lcore tells of itself, besides the filter's counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EngineCounters {
     /// Turns of the loop: its heartbeat.
     pub turns: Counter,
     /// Turns in which no queue had a packet.
     pub idle_turns: Counter,
+    /// Nanoseconds from the beginning of turns that had packets to the beginning of the next.
+    pub busy_nanoseconds: Counter,
+    /// Polls of a queue, by the number of packets that they gave, from 0.
+    pub polls: [Counter; BURST + 1],
     /// Octets received.
     pub octets: Counter,
     /// Questions for neighbors that found no mbuf.
     pub no_mbuf: Counter,
+    /// Frames of the control processor's that were handed to their port.
+    pub injected: Counter,
     /// What went to each port, by port number.
     pub sent: Vec<Sent>,
+}
+
+impl EngineCounters {
+    /// All zero; `sent` has a place for every port number.
+    #[must_use]
+    pub fn new(sent: Vec<Sent>) -> Self {
+        Self {
+            turns: Counter::default(),
+            idle_turns: Counter::default(),
+            busy_nanoseconds: Counter::default(),
+            polls: std::array::from_fn(|_| Counter::default()),
+            octets: Counter::default(),
+            no_mbuf: Counter::default(),
+            injected: Counter::default(),
+            sent,
+        }
+    }
 }
 
 /// The time of the connection tables, as the engine hands it out.
@@ -56,12 +80,18 @@ impl Time {
     /// The moment now.
     #[inline]
     #[must_use]
+    pub fn now(&self) -> Now {
+        self.at(self.clock.now())
+    }
+
+    /// The moment so many nanoseconds after the start.
+    #[inline]
+    #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "milliseconds wrap after 49 days, as `Now` says"
     )]
-    pub fn now(&self) -> Now {
-        let nanos = self.clock.now();
+    pub fn at(&self, nanos: u64) -> Now {
         let seconds = nanos / 1_000_000_000;
         Now {
             tick: self.start_tick.saturating_add(seconds as u32),
@@ -76,6 +106,9 @@ pub struct Engine {
     pub inbox: Vec<RxQueue>,
     /// One outbox per port, by port number; `None` where there is no such port.
     pub outboxes: Vec<Option<Outbox>>,
+    /// Ways to the control processor and back, one for each port that this lcore polls; none without an
+    /// exception path.
+    pub exchange: Vec<WorkerEnd>,
     /// Fig. 6.
     pub filter: Filter<Mbuf>,
     /// The reading end of the configuration table.
@@ -90,6 +123,8 @@ pub struct Engine {
     pub tends_neighbors: bool,
     /// Millisecond of the last housekeeping.
     pub kept_millis: u32,
+    /// When the last turn began, in nanoseconds, if it had packets.
+    pub busy_since: Option<u64>,
 }
 
 impl Engine {
@@ -106,11 +141,17 @@ impl Engine {
 
     /// One turn: every queue once, then housekeeping if it is due.
     fn turn(&mut self, under_way: &mut UnderWay) {
-        let now = self.time.now();
+        let nanos = self.time.clock.now();
+        let now = self.time.at(nanos);
+        if let Some(began) = self.busy_since.take() {
+            let busy = nanos.saturating_sub(began);
+            self.counters.busy_nanoseconds.add(busy);
+        }
         self.filter.turn();
         let distribution = self.distributions.turn();
         let mut work = Work {
             outboxes: &mut self.outboxes,
+            exchange: &mut self.exchange,
             filter: &mut self.filter,
             counters: &self.counters,
             distribution,
@@ -128,10 +169,13 @@ impl Engine {
             self.kept_millis = now.millis;
             work.housekeep(self.tends_neighbors, burst);
         }
+        work.inject();
         work.ask(&self.pool);
         self.counters.turns.add(1);
         if received == 0 {
             self.counters.idle_turns.add(1);
+        } else {
+            self.busy_since = Some(nanos);
         }
         self.flush();
     }
@@ -159,6 +203,7 @@ struct UnderWay([Caught; 2]);
 /// What a turn works with: one distribution, one moment.
 struct Work<'a> {
     outboxes: &'a mut [Option<Outbox>],
+    exchange: &'a mut [WorkerEnd],
     filter: &'a mut Filter<Mbuf>,
     counters: &'a EngineCounters,
     distribution: &'a Distribution,
@@ -175,6 +220,9 @@ impl Work<'_> {
         for _ in 0..BURSTS_IN_A_ROW {
             let count = queue.receive(&mut next.burst);
             received += count;
+            if let Some(polls) = self.counters.polls.get(count) {
+                polls.add(1);
+            }
             self.look(queue.port(), next);
             self.dispatch(queue.port(), this);
             self.filter.probe(&mut next.flight);
@@ -214,17 +262,50 @@ impl Work<'_> {
             outbox.send_all(burst, sent);
             return;
         }
-        let mut dead = Burst::default();
+        let (mut dead, mut punted) = (Burst::default(), Punted::default());
         for (mbuf, &verdict) in burst.drain().zip(verdicts) {
             match verdict {
                 Verdict::Forward(port) => self.send(port, mbuf),
                 Verdict::Reply => self.send(ingress, mbuf),
                 Verdict::Hold(neighbor) => drop(self.filter.hold(neighbor, self.now, mbuf)),
-                // No exchange and no apps yet, and the filter never says so.
-                Verdict::Punt | Verdict::App(_) | Verdict::Drop(_) => drop(dead.push(mbuf)),
+                Verdict::Punt(class) => punted.push(class, mbuf),
+                // No apps yet, and the filter never says so.
+                Verdict::App(_) | Verdict::Drop(_) => drop(dead.push(mbuf)),
             }
         }
         dead.clear();
+        if !punted.is_empty() {
+            self.punt(ingress, &mut punted);
+        }
+    }
+
+    /// Sends frames up to the control processor; what finds no place is dropped.
+    #[cold]
+    fn punt(&mut self, ingress: PortId, punted: &mut Punted) {
+        let refused = match self.exchange.iter_mut().find(|end| end.port() == ingress) {
+            Some(end) => end.send_up(punted),
+            None => punted.clear(),
+        };
+        self.filter.refuse_punted(refused as u64);
+    }
+
+    /// Sends the control processor's frames out of their ports as they are.
+    #[inline]
+    fn inject(&mut self) {
+        for at in 0..self.exchange.len() {
+            let Some(end) = self.exchange.get_mut(at) else {
+                return;
+            };
+            let (port, mut down) = (end.port(), Burst::new());
+            let count = end.take(&mut down);
+            if count == 0 {
+                continue;
+            }
+            for mbuf in down.drain() {
+                self.send(port, mbuf);
+            }
+            self.counters.injected.add(count as u64);
+        }
     }
 
     #[inline]

@@ -55,7 +55,7 @@ pub struct SharedTables {
     region: Region,
     lanes: usize,
     /// Holds the lock on the state directory.
-    _named: Option<Named>,
+    named: Option<Named>,
 }
 
 impl SharedTables {
@@ -113,7 +113,7 @@ impl SharedTables {
             remarks,
             region,
             lanes,
-            _named: named,
+            named,
         })
     }
 
@@ -135,6 +135,12 @@ impl SharedTables {
     #[must_use]
     pub fn registry(&self) -> Registry {
         Registry::of(self.region.clone())
+    }
+
+    /// The state directory, where the region has a name.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.named.as_ref().map(|named| named.directory.as_path())
     }
 
     /// Time as the engine hands it out, beginning now.
@@ -186,7 +192,7 @@ fn adoption(v4: Adopted, v6: Adopted) -> String {
 }
 
 /// Seconds of the host's clock, which runs on from process to process.
-fn wall_seconds() -> u64 {
+pub(crate) fn wall_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

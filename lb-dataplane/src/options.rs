@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 
+use crate::interface_daemon::way::Way;
 use crate::placement::RxOption;
 
 /// Switching processors of a load-balancing packet switch: polls ports, filters packets, sends them on.
@@ -34,12 +35,36 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 1 << 20,
           value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
     pub connections: u32,
-    /// How packets for the control processor get there; only `auto` and `none` so far, which mean: not at all
-    #[arg(long, value_name = "WAY", default_value = "auto")]
-    pub exception: String,
-    /// Address of the API; there is none yet, so only the default is taken
-    #[arg(long, value_name = "ADDR", default_value = CONTROL)]
-    pub control: String,
+    /// How packets for the box itself get to its kernel (docs/packet-path.md)
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub exception: Way,
+    /// Where the API listens: unix:PATH, HOST:PORT, or none; may be repeated [default: unix:DIR/control.sock, DIR that of --state]
+    #[arg(long, value_name = "ADDR")]
+    pub control: Vec<String>,
+    /// Our certificate with its chain, PEM: HOST:PORT then speaks TLS, which it must unless HOST is this machine
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "tls_clients"])]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities that sign clients' certificates, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_clients: Option<PathBuf>,
+    /// Name in a client's certificate that may change things; may be repeated
+    #[arg(long, value_name = "NAME", requires = "tls_certificate")]
+    pub admin: Vec<String>,
+    /// Name in a client's certificate that may look at everything; may be repeated
+    #[arg(long, value_name = "NAME", requires = "tls_certificate")]
+    pub reader: Vec<String>,
+    /// Holds the token with which agents may report for any backend
+    #[arg(long, value_name = "FILE")]
+    pub agent_token_file: Option<PathBuf>,
+    /// Holds the token with which anybody may change things
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// Log of all changes, JSON lines [default: DIR/audit.log, DIR that of --state]
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
     /// Directory of shared memory and sockets [default: /run/lb]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -57,7 +82,6 @@ pub struct Options {
     pub report: Option<PathBuf>,
 }
 
-const CONTROL: &str = "unix:/run/lb/control.sock";
 /// Where the region lies unless `--state` says otherwise.
 pub const STATE: &str = "/run/lb";
 
@@ -93,7 +117,6 @@ impl CommandLine {
         };
         let options = Options::try_parse_from(std::iter::once(name).chain(ours))?;
         refuse_misplaced(&eal)?;
-        options.refuse_what_is_not_built()?;
         Ok(Self { eal, options })
     }
 }
@@ -158,24 +181,6 @@ fn milliseconds(text: &str) -> Result<u64, &'static str> {
         .ok_or("expected whole milliseconds, from 0 to 1000000000000")
 }
 
-impl Options {
-    fn refuse_what_is_not_built(&self) -> Result<(), clap::Error> {
-        if !matches!(self.exception.as_str(), "auto" | "none") {
-            return Err(refuse(format!(
-                "--exception {}: the exception path is not built yet; leave the option out or say none",
-                self.exception
-            )));
-        }
-        if self.control != CONTROL {
-            return Err(refuse(format!(
-                "--control {}: the API is not built yet; leave the option out",
-                self.control
-            )));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,20 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_refused_with_a_sentence() {
-        assert!(
-            read("lb-dataplane -- --exception tap")
-                .unwrap_err()
-                .to_string()
-                .contains("not built yet")
+    fn the_exception_path_is_chosen_by_the_program_unless_one_is_named() {
+        let way = |line| read(line).unwrap().options.exception;
+        assert_eq!(way("lb-dataplane -- --ports 0"), Way::Auto);
+        assert_eq!(
+            way("lb-dataplane -- --exception virtio-user"),
+            Way::VirtioUser
         );
-        assert!(
-            read("lb-dataplane -- --control unix:/tmp/x")
-                .unwrap_err()
-                .to_string()
-                .contains("not built yet")
-        );
-        assert!(read("lb-dataplane -- --exception none").is_ok());
+        assert_eq!(way("lb-dataplane -- --exception none"), Way::None);
     }
 
     #[test]
@@ -254,7 +253,7 @@ mod tests {
             ("lb-dataplane -- --exit-when-idle -1", "whole milliseconds"),
             ("lb-dataplane -- --mbufs 10", "64..=268435456"),
             ("lb-dataplane -- --connections 0", "1..=67108864"),
-            ("lb-dataplane -- --exception tap", "not built yet"),
+            ("lb-dataplane -- --exception wire", "virtio-user, tap, none"),
         ] {
             let told = sentence(&read(line).unwrap_err());
             assert!(told.contains(wanted), "{line}: {told}");

@@ -13,21 +13,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
+use lb_control::Running;
+use lb_control::control::{self, ApplyError, Control};
 use lb_control::publisher::Publisher;
-use lb_core::config::{self, Config, Distribution, PortsPresent};
-use lb_core::filter::Tables;
+use lb_control::switch::Switch;
+use lb_core::config::{self, Distribution, PortsPresent, Refusal};
 use lb_core::id::PortId;
-use lb_core::shared::double_buffer;
+use lb_core::shared::{Reader, double_buffer};
 use lb_core::wire::MacAddr;
+use parking_lot::Mutex;
 
+use crate::doors::Doors;
 use crate::dpdk::eal::{Eal, InitError};
 use crate::dpdk::port::{self, Info, Port};
-use crate::memory::{MakeError, SharedTables};
+use crate::engine::Time;
+use crate::exception_path;
+use crate::interface_daemon::way::{Choice, Driver};
+use crate::interface_daemon::{Counters, InterfaceDaemon};
+use crate::memory::{MakeError, SharedTables, wall_seconds};
+use crate::observed::Observed;
 use crate::options::{CommandLine, Options};
 use crate::placement::{self, Misplaced, Plan, PortFacts};
 use crate::report::{Figures, LcoreFigures, Report};
 use crate::watch::wait;
-use crate::workers::{self, Crew, Worker};
+use crate::workers::{self, Crew, Launched};
 
 /// How a run can go wrong.
 #[derive(Debug)]
@@ -41,21 +50,6 @@ pub enum Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
-    }
-}
-
-impl From<Misplaced> for Refusal {
-    fn from(misplaced: Misplaced) -> Self {
-        Self(misplaced.to_string())
-    }
-}
-
-/// A sentence for exit status 2.
-struct Refusal(String);
-
-impl From<Refusal> for Failure {
-    fn from(Refusal(sentence): Refusal) -> Self {
-        Self::Refused(sentence)
     }
 }
 
@@ -92,52 +86,70 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
 fn run_with(
     eal: &Eal,
     options: &Options,
-    text: Option<(String, String)>,
+    text: Option<String>,
     wants_huge: bool,
     stop: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {
     let infos = choose_ports(eal, options)?;
     let present: PortsPresent = infos.iter().map(|info| info.id).collect();
-    let config = match text {
-        None => Config::default(),
-        Some((name, text)) => config::parse(&text, &present).map_err(|refusals| {
-            let lines: Vec<_> = refusals
-                .iter()
-                .map(|refusal| format!("{name}: {refusal}"))
-                .collect();
-            Failure::Refused(lines.join("\nlb-dataplane: "))
-        })?,
-    };
+    let name = options.config.as_deref().map(Path::display);
+    let name = name.map_or_else(String::new, |path| path.to_string());
+    if let Some(text) = &text {
+        config::parse(text, &present).map_err(|refusals| refused(&name, &refusals))?;
+    }
     let plan = plan(eal, options, &infos)?;
     let shared = open_tables(options, &plan, wants_huge)?;
-    let ports: Vec<_> = infos
-        .iter()
-        .map(|info| (info.id, MacAddr(info.mac)))
-        .collect();
-    let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
-    let mut publisher = Publisher::new(
-        writer,
-        shared.registry(),
-        Arc::clone(&shared.tables),
-        ports,
-        shared.seed,
-    );
-    let first = publisher
-        .build(&config, shared.time(eal).now())
+    let time = shared.time(eal);
+    let (control, readers) = control(options, &infos, &plan, &shared, time, text.as_deref())
+        .map_err(|error| match error {
+            ApplyError::Refused(refusals) => refused(&name, &refusals),
+            other => Failure::Failed(other.into()),
+        })?;
+    let doors = Doors::open(options).map_err(|error| Failure::Refused(error.to_string()))?;
+    let path = exception_path::open(eal, options.exception, &control, &infos)
         .map_err(|error| Failure::Refused(error.to_string()))?;
-    let crew = Crew::gather(eal, options, &infos, &plan, &shared, readers)?;
-    publisher.publish(first).context("the first distribution")?;
+    let choice = path.choice.clone();
+    let mut crew = Crew::gather(eal, options, &infos, &plan, &shared, time, readers)?;
+    let daemon = exception_path::connect(eal, path, &mut crew)?;
     // The last thing that can be refused; a report that cannot be written would be missed at the end only.
     let report_file = options.report.as_deref().map(open_report).transpose()?;
-    announce(&infos, &plan, &shared, &mut io::stdout().lock());
+    announce(
+        &infos,
+        &plan,
+        &shared,
+        &doors,
+        &choice,
+        &mut io::stdout().lock(),
+    );
 
     for port in &crew.ports {
         port.start()?;
         hear_multicast(port);
     }
     let began = Instant::now();
-    let (ports, workers, handles) = crew.launch(eal, stop)?;
-    wait(options, &shared, &workers, &handles, stop, began);
+    let Launched {
+        ports,
+        workers,
+        pools,
+        handles,
+    } = crew.launch(eal, stop)?;
+    let observed = Arc::new(Observed {
+        ports: Mutex::new(ports),
+        workers,
+        pools,
+        tables: Arc::clone(&shared.tables),
+        time,
+        started_at: wall_seconds(),
+        exception_path: choice.driver.map_or("none", Driver::name),
+        kernel: daemon
+            .as_ref()
+            .map_or_else(Counters::new, InterfaceDaemon::counters),
+        state_directory: shared.directory().map(Path::to_owned),
+    });
+    let running = run_control(&control, &observed, daemon, doors);
+    if running.is_ok() {
+        wait(options, &shared, &observed.workers, &handles, stop, began);
+    }
     stop.store(true, Ordering::Relaxed);
     let mut failed = None;
     for handle in handles {
@@ -145,14 +157,9 @@ fn run_with(
             failed = Some(panicked);
         }
     }
+    running?.stop();
     let seconds = began.elapsed().as_secs_f64();
-    let report = report(
-        seconds,
-        &ports,
-        &workers,
-        publisher.current(),
-        &shared.tables,
-    )?;
+    let report = report(seconds, &observed, &control)?;
     if let Some(mut file) = report_file {
         let json = serde_json::to_string_pretty(&report)?;
         writeln!(file, "{json}").context("--report: writing fails")?;
@@ -167,6 +174,73 @@ fn run_with(
         )));
     }
     Ok(())
+}
+
+/// Refusals of a document as one text.
+fn refused(name: &str, refusals: &[Refusal]) -> Failure {
+    let lines: Vec<_> = refusals
+        .iter()
+        .map(|refusal| format!("{name}: {refusal}"))
+        .collect();
+    Failure::Refused(lines.join("\nlb-dataplane: "))
+}
+
+/// The heart of the control side, with the first distribution published, and what the lcores read it with.
+fn control(
+    options: &Options,
+    infos: &[Info],
+    plan: &Plan,
+    shared: &SharedTables,
+    time: Time,
+    text: Option<&str>,
+) -> Result<(Arc<Control>, Vec<Reader<Distribution>>), ApplyError> {
+    let ports: Vec<_> = infos
+        .iter()
+        .map(|info| (info.id, MacAddr(info.mac)))
+        .collect();
+    let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
+    let present = infos.iter().map(|info| info.id).collect();
+    let tables = Arc::clone(&shared.tables);
+    let publisher = Publisher::new(writer, shared.registry(), tables, ports, shared.seed);
+    let beside = |directory: &Path| directory.join("audit.log");
+    let audit = options.audit.clone();
+    let parts = control::Parts {
+        publisher,
+        ports: present,
+        file: options.config.clone(),
+        audit: audit.or_else(|| shared.directory().map(beside)),
+        now: Box::new(move || time.now()),
+    };
+    Ok((Arc::new(Control::new(parts, text)?), readers))
+}
+
+/// Starts the control side on the main lcore's CPU, where this thread is confined to.
+fn run_control(
+    control: &Arc<Control>,
+    observed: &Arc<Observed>,
+    daemon: Option<InterfaceDaemon>,
+    doors: Doors,
+) -> Result<Running, Failure> {
+    let reload = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload))
+        .context("signal handlers")?;
+    let switch: Arc<dyn Switch> = Arc::clone(observed) as Arc<dyn Switch>;
+    let running = lb_control::run(lb_control::Parts {
+        control: Arc::clone(control),
+        switch,
+        listeners: doors.listeners,
+        access: doors.access,
+        reload,
+        tell: Box::new(|line| {
+            let _ = writeln!(io::stdout(), "{line}");
+        }),
+        tasks: daemon
+            .map(|daemon| exception_path::task(daemon, Arc::clone(control), Arc::clone(observed)))
+            .into_iter()
+            .collect(),
+    })
+    .context("threads of the control side")?;
+    Ok(running)
 }
 
 /// A flag that SIGINT and SIGTERM set, from now on: a start that is interrupted ends as cleanly as a run.
@@ -198,15 +272,13 @@ fn hear_multicast(port: &Port) {
     }
 }
 
-/// The document and the name to call it by.
-fn read_configuration(path: &Path) -> Result<(String, String), Failure> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => Err(Failure::Refused(format!(
-            "--config {name}: cannot be read: {error}"
-        ))),
-    }
+fn read_configuration(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::Refused(format!(
+            "--config {}: cannot be read: {error}",
+            path.display()
+        ))
+    })
 }
 
 /// The shared tables; a wish that cannot be fulfilled is the user's, the rest ours.
@@ -269,12 +341,19 @@ fn plan(eal: &Eal, options: &Options, infos: &[Info]) -> Result<Plan, Failure> {
         Some(wanted) => placement::check(wanted, &facts, &workers),
         None => placement::deal(&facts, &workers),
     };
-    Ok(plan.map_err(Refusal::from)?)
+    plan.map_err(|misplaced: Misplaced| Failure::Refused(misplaced.to_string()))
 }
 
 /// One line per lcore and port at the start: who polls what. Who closed the other end of `out` misses
 /// the lines, not the switch.
-fn announce(infos: &[Info], plan: &Plan, shared: &SharedTables, out: &mut impl Write) {
+fn announce(
+    infos: &[Info],
+    plan: &Plan,
+    shared: &SharedTables,
+    doors: &Doors,
+    exception: &Choice,
+    out: &mut impl Write,
+) {
     let ports = infos.iter().map(|info| {
         let mac = MacAddr(info.mac);
         let queues = plan.rx_queues(info.id);
@@ -294,30 +373,27 @@ fn announce(infos: &[Info], plan: &Plan, shared: &SharedTables, out: &mut impl W
         .asleep
         .iter()
         .map(|lcore| format!("lcore {lcore} has no queue and sleeps"));
-    let exception = "no exception path: packets to the box's own addresses are dropped, except ARP, ND and echo";
     let remarks = shared.remarks.iter().cloned();
     let lines: Vec<_> = remarks
         .chain(ports)
         .chain(polling)
         .chain(asleep)
         .chain(plan.remark.clone())
-        .chain([exception.to_owned()])
+        .chain([exception.to_string()])
+        .chain(doors.remarks())
         .collect();
     let _ = writeln!(out, "{}", lines.join("\n"));
 }
 
-fn report(
-    seconds: f64,
-    ports: &[Port],
-    workers: &[Worker],
-    distribution: &Distribution,
-    tables: &Tables,
-) -> Result<Report, Failure> {
-    let ports = ports
+fn report(seconds: f64, observed: &Observed, control: &Control) -> Result<Report, Failure> {
+    let ports = observed
+        .ports
+        .lock()
         .iter()
         .map(|port| Ok((port.id().0, port.stats()?)))
         .collect::<Result<_, Failure>>()?;
-    let lcores = workers
+    let lcores = observed
+        .workers
         .iter()
         .map(|worker| LcoreFigures {
             lcore: worker.lcore,
@@ -326,11 +402,14 @@ fn report(
             engine: &worker.engine,
         })
         .collect();
-    Ok(Report::of(&Figures {
-        seconds,
-        ports,
-        lcores,
-        distribution,
-        tables,
+    Ok(control.look(|look| {
+        Report::of(&Figures {
+            seconds,
+            ports,
+            lcores,
+            distribution: look.distribution,
+            tables: &observed.tables,
+            kernel: &observed.kernel,
+        })
     }))
 }

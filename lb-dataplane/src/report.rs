@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::dpdk::lcore::LcoreId;
 use crate::dpdk::port::Stats;
 use crate::engine::EngineCounters;
+use crate::interface_daemon::Counters;
 
 /// What a worker lcore has counted.
 pub struct LcoreFigures<'a> {
@@ -38,6 +39,8 @@ pub struct Figures<'a> {
     pub distribution: &'a Distribution,
     /// The tables at the end.
     pub tables: &'a Tables,
+    /// What went between ports and the kernel.
+    pub kernel: &'a Counters,
 }
 
 /// The report as it is written.
@@ -52,6 +55,16 @@ pub struct Report {
     verdicts: BTreeMap<&'static str, u64>,
     drops: BTreeMap<&'static str, u64>,
     solicitations: u64,
+    kernel: Vec<KernelReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct KernelReport {
+    port: u16,
+    up: u64,
+    up_dropped: u64,
+    down: u64,
+    down_dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +88,7 @@ struct LcoreReport {
     turns: u64,
     idle_turns: u64,
     no_mbuf: u64,
+    injected: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,6 +164,17 @@ impl Report {
             ]),
             drops,
             solicitations: sum(|counters| counters.solicitations.value()),
+            kernel: figures
+                .kernel
+                .iter()
+                .map(|(port, counters)| KernelReport {
+                    port: port.0,
+                    up: counters.up.value(),
+                    up_dropped: counters.up_dropped.value(),
+                    down: counters.down.value(),
+                    down_dropped: counters.down_dropped.value(),
+                })
+                .collect(),
         }
     }
 
@@ -189,6 +214,7 @@ fn lcore_report(lcore: &LcoreFigures<'_>) -> LcoreReport {
         turns: lcore.engine.turns.value(),
         idle_turns: lcore.engine.idle_turns.value(),
         no_mbuf: lcore.engine.no_mbuf.value(),
+        injected: lcore.engine.injected.value(),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Named {
     pub pages: Pages,
     /// Its file.
     pub file: PathBuf,
+    /// The state directory.
+    pub directory: PathBuf,
     _lock: File,
 }
 
@@ -133,6 +135,7 @@ pub fn open(wish: &Wish<'_>) -> Result<Named, StateError> {
                     origin: Origin::Adopted,
                     pages,
                     file,
+                    directory: wish.directory.to_owned(),
                     _lock: lock,
                 });
             }
@@ -149,6 +152,7 @@ pub fn open(wish: &Wish<'_>) -> Result<Named, StateError> {
         origin,
         pages,
         file,
+        directory: wish.directory.to_owned(),
         _lock: lock,
     })
 }

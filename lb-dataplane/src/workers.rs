@@ -19,7 +19,10 @@ use crate::dpdk::lcore::{self, Handle, LaunchError, LcoreId};
 use crate::dpdk::mempool::{self, CreateError, Mempool};
 use crate::dpdk::port::{Call, Info, OpenError, Port, Refused, Settings};
 use crate::dpdk::queue::{RxQueue, TxQueue};
-use crate::engine::{Engine, EngineCounters};
+use crate::dpdk::ring::RingError;
+use crate::engine::{Engine, EngineCounters, Time};
+use crate::exchange::{self, Exchange};
+use crate::interface_daemon::way::Way;
 use crate::memory::SharedTables;
 use crate::options::Options;
 use crate::outbox::{Outbox, Sent};
@@ -75,11 +78,21 @@ pub struct Worker {
 pub struct Crew {
     /// Open ports, not started.
     pub ports: Vec<Port>,
+    pools: Vec<Mempool>,
     engines: Vec<(Worker, Engine)>,
 }
 
 /// What runs, and how to wait for it.
-pub type Launched = (Vec<Port>, Vec<Worker>, Vec<Handle<()>>);
+pub struct Launched {
+    /// Open ports, started.
+    pub ports: Vec<Port>,
+    /// Worker lcores at work.
+    pub workers: Vec<Worker>,
+    /// Pools of mbufs.
+    pub pools: Vec<Mempool>,
+    /// Ends of the engines.
+    pub handles: Vec<Handle<()>>,
+}
 
 /// The queues of one lcore, in the order in which it polls them.
 #[must_use]
@@ -102,6 +115,7 @@ impl Crew {
         infos: &[Info],
         plan: &Plan,
         shared: &SharedTables,
+        time: Time,
         readers: Vec<Reader<Distribution>>,
     ) -> Result<Self, GatherError> {
         let lcores = plan.lcores();
@@ -133,7 +147,6 @@ impl Crew {
             tx.push(tx_queues);
             ports.push(port);
         }
-        let time = shared.time(eal);
         let mut engines = Vec::new();
         for (lane, (&lcore, reader)) in lcores.iter().zip(readers).enumerate() {
             let polls = queues_of(plan, lcore);
@@ -144,10 +157,7 @@ impl Crew {
             let filter = Arc::new(LcoreCounters::default());
             let outboxes = outboxes(&mut tx);
             let sent = outboxes.iter().map(|_| Sent::default()).collect();
-            let counters = Arc::new(EngineCounters {
-                sent,
-                ..EngineCounters::default()
-            });
+            let counters = Arc::new(EngineCounters::new(sent));
             let worker = Worker {
                 lcore,
                 queues: polls
@@ -163,6 +173,7 @@ impl Crew {
                     .filter_map(|poll| rx.remove(&(poll.port, poll.queue.0)))
                     .collect(),
                 outboxes,
+                exchange: Vec::new(),
                 filter: Filter::new(Arc::clone(&shared.tables), lanes, filter)
                     .with_first_turn(lane as u64),
                 distributions: reader,
@@ -171,10 +182,32 @@ impl Crew {
                 counters,
                 tends_neighbors: lane == 0,
                 kept_millis: 0,
+                busy_since: None,
             };
             engines.push((worker, engine));
         }
-        Ok(Self { ports, engines })
+        Ok(Self {
+            ports,
+            pools: pools.into_values().collect(),
+            engines,
+        })
+    }
+
+    /// Opens the exception path: what is for the control processor goes into these rings.
+    ///
+    /// # Errors
+    /// No memory for the rings, most likely.
+    pub fn connect(&mut self, eal: &Eal) -> Result<Exchange, RingError> {
+        let polls = self.engines.iter().flat_map(|(worker, engine)| {
+            let ports: BTreeSet<_> = engine.inbox.iter().map(RxQueue::port).collect();
+            ports.into_iter().map(|port| (worker.lcore, port))
+        });
+        let mut exchange = Exchange::new(eal, polls)?;
+        for (worker, engine) in &mut self.engines {
+            engine.exchange = exchange.take_worker(worker.lcore);
+            engine.filter.open_exception_path();
+        }
+        Ok(exchange)
     }
 
     /// Sets every engine to work on its lcore.
@@ -197,7 +230,12 @@ impl Crew {
             }
             workers.push(worker);
         }
-        Ok((self.ports, workers, handles))
+        Ok(Launched {
+            ports: self.ports,
+            workers,
+            pools: self.pools,
+            handles,
+        })
     }
 }
 
@@ -238,7 +276,13 @@ fn pools(
     infos: &[Info],
     plan: &Plan,
 ) -> Result<BTreeMap<Option<SocketId>, Mempool>, CreateError> {
-    let count = options.mbufs.unwrap_or_else(|| mbufs(infos, plan));
+    let in_rings = match options.exception {
+        Way::None => 0,
+        _ => ring_ends(plan).saturating_mul(exchange::HELD),
+    };
+    let count = options
+        .mbufs
+        .unwrap_or_else(|| mbufs(infos, plan, in_rings));
     // A cache may hold half as much again before it gives back, also the main lcore's, which fills it when
     // ports are set up: all of them together must leave half of the pool to everybody.
     let lcores = 1 + u32::try_from(plan.lcores().len()).unwrap_or(u32::MAX / 4);
@@ -262,8 +306,18 @@ fn pools(
     nodes.into_iter().map(pool).collect()
 }
 
-/// Mbufs that all queues, caches and lcores can hold at once; 2^n − 1, as pools like it.
-fn mbufs(infos: &[Info], plan: &Plan) -> u32 {
+/// Pairs of a lcore and a port that it polls.
+fn ring_ends(plan: &Plan) -> u32 {
+    let pairs: BTreeSet<_> = plan
+        .polls
+        .iter()
+        .map(|poll| (poll.lcore, poll.port))
+        .collect();
+    u32::try_from(pairs.len()).unwrap_or(u32::MAX)
+}
+
+/// Mbufs that all queues, caches and lcores can hold at once, and `more`; 2^n − 1, as pools like it.
+fn mbufs(infos: &[Info], plan: &Plan, more: u32) -> u32 {
     let lcores = u32::try_from(plan.lcores().len()).unwrap_or(u32::MAX);
     let queues: u32 = infos
         .iter()
@@ -271,7 +325,8 @@ fn mbufs(infos: &[Info], plan: &Plan) -> u32 {
         .sum();
     let needed = queues
         .saturating_mul(u32::from(DESCRIPTORS))
-        .saturating_add(lcores.saturating_mul(PER_LCORE + CACHE));
+        .saturating_add(lcores.saturating_mul(PER_LCORE + CACHE))
+        .saturating_add(more);
     let power = needed
         .saturating_add(1)
         .checked_next_power_of_two()

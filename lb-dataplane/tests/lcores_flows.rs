@@ -28,7 +28,7 @@ fn run(place: &Place) -> String {
         format!("--vdev=net_pcap{n},{}", queues.join(","))
     };
     let ended = place.run(&format!(
-        "{EAL} {} {} -- --state state --config lb.json --connections 131072 --exit-when-idle 200 \
+        "{EAL} {} {} -- --exception none --state state --config lb.json --connections 131072 --exit-when-idle 200 \
          --rx (0,0,1),(0,1,2),(1,0,1),(1,1,2)",
         port(0),
         port(1)

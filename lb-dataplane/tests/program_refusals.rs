@@ -58,16 +58,13 @@ fn what_is_wrong_with_an_option_of_ours_is_said_before_anything_starts() {
             (eal, "--connections 0", "1..=67108864"),
             (eal, "--connections 67108865", "1..=67108864"),
             (eal, "--exit-when-idle 1s", "whole milliseconds"),
+            (eal, "--exception wire", "auto, virtio-user, tap, none"),
             (
                 eal,
-                "--exception tap",
-                "not built yet; leave the option out or say none",
+                "--control 198.51.100.1:8080",
+                "--control 198.51.100.1:8080:",
             ),
-            (
-                eal,
-                "--control localhost:8080",
-                "not built yet; leave the option out",
-            ),
+            (eal, "--control 8080", "expected unix:PATH"),
             (
                 eal,
                 "--config missing.json",

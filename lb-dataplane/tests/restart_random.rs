@@ -89,7 +89,7 @@ fn words(is_endless: bool, more: &str) -> String {
         )
     };
     format!(
-        "{EAL} {} {} -- --state state --config lb.json --connections 32768 {more}",
+        "{EAL} {} {} -- --exception none --state state --config lb.json --connections 32768 {more}",
         port(0),
         port(1)
     )

@@ -34,7 +34,7 @@ fn ports(more: &str) -> String {
         )
     };
     format!(
-        "{EAL} {} {} -- --state state --config lb.json",
+        "{EAL} {} {} -- --exception none --state state --config lb.json",
         port(0),
         port(1)
     )

@@ -46,7 +46,7 @@ fn run(place: &Place, to_port_0: &[Vec<u8>], to_port_1: &[Vec<u8>], more: &str) 
     place.capture("in0.pcap", to_port_0);
     place.capture("in1.pcap", to_port_1);
     let ended = place.run(&format!(
-        "{EAL} {PCAPS} -- --state state --config lb.json --exit-when-idle 50 {more}"
+        "{EAL} {PCAPS} -- --exception none --state state --config lb.json --exit-when-idle 50 {more}"
     ));
     went_well(&ended)
 }
@@ -190,7 +190,9 @@ fn a_way_back_is_asked_for_anew_by_the_next_process() {
 fn polling(place: &Place) -> Program {
     let log = place.path("first.log");
     let out = fs::File::create(&log).unwrap();
-    let words = format!("{EAL} --file-prefix first {DEVICES} -- --state state --connections 1000");
+    let words = format!(
+        "{EAL} --file-prefix first {DEVICES} -- --exception none --state state --connections 1000"
+    );
     let mut first = Program(
         place
             .program(&words)
@@ -221,7 +223,7 @@ fn a_second_program_on_the_same_state_is_refused_in_one_sentence() {
     let place = Place::new("second");
     let first = polling(&place);
     let second = place.run(&format!(
-        "{EAL} {DEVICES} -- --state state --connections 1000 --run-for 0"
+        "{EAL} {DEVICES} -- --exception none --state state --connections 1000 --run-for 0"
     ));
     let said = told(&second);
     let sentence = "lb-dataplane: --state state: another lb-dataplane uses it; stop that one, or give this one a directory of its own\n";
@@ -232,7 +234,7 @@ fn a_second_program_on_the_same_state_is_refused_in_one_sentence() {
     assert!(!said.contains("lcore 1 polls"), "{said}");
     drop(first);
     let third = place.run(&format!(
-        "{EAL} {DEVICES} -- --state state --connections 1000 --run-for 0"
+        "{EAL} {DEVICES} -- --exception none --state state --connections 1000 --run-for 0"
     ));
     assert!(went_well(&third).contains("/state/region: adopted, "));
 }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::address::{family, host};
+use super::agents::agent_address;
 use super::document;
 use super::locate::KeyPath;
 use super::model::{Backend, Forwarding};
+use super::names::{self, unique_name};
 use super::network::Network;
 use super::refusal::Refusals;
-use super::services::unique_name;
 
 /// VIPs, each with the name of its first service.
 pub(super) type Vips<'d> = HashMap<IpAddr, &'d str>;
@@ -24,6 +25,7 @@ pub(super) struct Front<'d> {
     pub(super) address: Option<IpAddr>,
     pub(super) port: Option<u16>,
     pub(super) forwarding: Option<Forwarding>,
+    pub(super) asks_agents: bool,
     pub(super) network: &'d Network,
     pub(super) vips: &'d Vips<'d>,
 }
@@ -75,11 +77,24 @@ fn check_backend(
         .and_then(|address| seen.endpoint(address, port, position));
     let address = refusals.keep(at.key("address"), address);
     let weight = refusals.number(at.key("weight"), backend.weight);
+    let tags = names::tags(&backend.tags, &at.key("tags"), refusals);
+    let agent = match &backend.agent_address {
+        Some(text) => refusals
+            .keep(
+                at.key("agent_address"),
+                agent_address(text, front.asks_agents),
+            )
+            .map(Some),
+        None => Some(None),
+    };
     Some(Backend {
         name: name?,
         address: address?,
         port: port?,
         weight: weight?,
+        state: backend.state,
+        tags: tags?,
+        agent_address: agent?,
     })
 }
 

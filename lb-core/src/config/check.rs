@@ -26,7 +26,7 @@ use crate::flow::HashSeed;
 /// least one and at most [`super::REFUSALS_MAX`].
 pub fn parse(text: &str, ports: &PortsPresent) -> Result<Config, Vec<Refusal>> {
     let document = read(text).map_err(|refusal| vec![refusal])?;
-    check(&document, ports).map_err(|refusals| refusals.locate(text))
+    check(&document, text, ports)
 }
 
 /// Reads a document, without checking what its values mean.
@@ -43,8 +43,19 @@ pub fn read(text: &str) -> Result<Document, Refusal> {
     Ok(document)
 }
 
-/// Checks a document that has been read.
-fn check(document: &Document, ports: &PortsPresent) -> Result<Config, Refusals> {
+/// Checks a document that has been [read](read()) from `text`. `ports` are those that the program drives.
+///
+/// # Errors
+/// What is wrong with it, in the order of lines: at least one and at most [`super::REFUSALS_MAX`].
+pub fn check(
+    document: &Document,
+    text: &str,
+    ports: &PortsPresent,
+) -> Result<Config, Vec<Refusal>> {
+    check_keys(document, ports).map_err(|refusals| refusals.locate(text))
+}
+
+fn check_keys(document: &Document, ports: &PortsPresent) -> Result<Config, Refusals> {
     let mut refusals = Refusals::default();
     let seed = match &document.hash_seed {
         Some(text) => {

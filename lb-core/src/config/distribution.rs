@@ -7,6 +7,8 @@
 //! position, which changes from one distribution to the next.
 
 mod build;
+mod refusal;
+mod weigh;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -25,7 +27,7 @@ use crate::wire::ethernet::SourceMac;
 pub use build::{BuildError, Surroundings};
 
 /// A service, as the filter needs it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServiceView {
     /// Lasting identity.
     pub slot: ServiceSlot,
@@ -47,7 +49,7 @@ pub struct ServiceView {
     pub max_connections: u32,
     /// Picks the backend of a new flow.
     pub scheduler: Arc<Scheduler>,
-    /// Slots of its backends, as configured, eligible or not.
+    /// Slots of its backends that are not disabled, in the order of the configuration, eligible or not.
     pub backends: Vec<BackendSlot>,
     /// Digest of what the scheduler was built from.
     made_of: u64,
@@ -64,8 +66,6 @@ pub struct BackendView {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// Configured weight; 0: no new flows.
-    pub weight: u32,
     /// Row of the neighbor through which it is reached.
     pub neighbor: NeighborId,
 }
@@ -112,24 +112,30 @@ pub enum Owner {
 }
 
 /// One generation of everything that the filter must know.
-#[derive(Debug)]
+///
+/// What weights do not touch is shared between generations that differ in weights only.
+#[derive(Clone, Debug)]
 pub struct Distribution {
     /// Counts up from 1 with every build; 0 is the empty one.
     pub generation: u64,
     /// Whether packets that concern no service are routed.
     pub transit: bool,
-    /// Changes whenever routes or interfaces do: next hops found under another number are stale.
+    /// Changes whenever routes, interfaces or ports do: next hops found under another number are stale.
     pub route_generation: u16,
     ports: Vec<PortView>,
     services: Vec<ServiceView>,
     service_by_slot: Vec<Option<u32>>,
     service_index: Lookup,
     addresses: Lookup,
-    backends: Vec<Option<BackendView>>,
-    backend_neighbors: Vec<NeighborId>,
-    routes: RouteTable,
-    pinned: Vec<NeighborId>,
-    configured: Vec<(NeighborId, PortId, MacAddr)>,
+    backends: Arc<[Option<BackendView>]>,
+    backend_neighbors: Arc<[NeighborId]>,
+    /// By slot, like the two before it.
+    weights: Vec<u32>,
+    routes: Arc<RouteTable>,
+    /// Digest of what routes were made from.
+    routes_made_of: u64,
+    pinned: Arc<[NeighborId]>,
+    configured: Arc<[(NeighborId, PortId, MacAddr)]>,
 }
 
 impl Default for Distribution {
@@ -164,11 +170,13 @@ impl Distribution {
             service_by_slot: Vec::new(),
             service_index: Lookup::default(),
             addresses: Lookup::default(),
-            backends: Vec::new(),
-            backend_neighbors: Vec::new(),
-            routes: RouteTable::build([]),
-            pinned: Vec::new(),
-            configured: Vec::new(),
+            backends: Arc::default(),
+            backend_neighbors: Arc::default(),
+            weights: Vec::new(),
+            routes: Arc::new(RouteTable::build([])),
+            routes_made_of: 0,
+            pinned: Arc::default(),
+            configured: Arc::default(),
         }
     }
 
@@ -232,6 +240,12 @@ impl Distribution {
         if id == ABSENT { None } else { Some(id) }
     }
 
+    /// The weight in force of the backend with this slot; 0: no new flows, or no such backend.
+    #[must_use]
+    pub fn weight(&self, slot: BackendSlot) -> u32 {
+        self.weights.get(slot.0 as usize).copied().unwrap_or(0)
+    }
+
     /// Longest match in the routing table.
     #[inline]
     #[must_use]
@@ -261,9 +275,15 @@ impl Distribution {
         &self.ports
     }
 
+    /// Whether the two need the same of the neighbor table, so that a flip between them leaves it alone.
+    #[must_use]
+    pub fn has_neighbors_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pinned, &other.pinned) && Arc::ptr_eq(&self.configured, &other.configured)
+    }
+
     /// Before the flip: enters the configured neighbors.
     pub fn enter_neighbors(&self, neighbors: &NeighborTable) {
-        for &(id, port, mac) in &self.configured {
+        for &(id, port, mac) in self.configured.iter() {
             neighbors.set_static(id, port, mac);
         }
     }

@@ -9,7 +9,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::{object, objects, present, word};
+use super::object::{object, objects, present, present_object, word};
 use super::whole::Whole;
 
 /// Desired state of a load-balancing packet switch. Everything has a default: `{}` forwards nothing.
@@ -108,6 +108,17 @@ pub struct Service {
     /// Where the backends' weights come from. Default: static.
     #[serde(default, deserialize_with = "word")]
     pub weights: Weights,
+    /// What the service needs of a backend, with `weights` of capability, which alone takes this key and needs at least one: words written like names. Backends that have all of these tags come first, the others take what is too much for them. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Asks every backend's HAProxy agent how it is. Default: nobody is asked.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present_object"
+    )]
+    #[schemars(with = "AgentCheck")]
+    pub agent_check: Option<AgentCheck>,
     /// What happens to a packet that opens no flow and belongs to none. Default: reset.
     #[serde(default, deserialize_with = "word")]
     pub on_miss: OnMiss,
@@ -147,10 +158,39 @@ pub struct Backend {
     /// Share of new flows relative to the other backends, without a unit: a whole number from 0 to 65535, where 0 means no new flows. Default: 100.
     #[serde(default = "default_weight")]
     pub weight: Whole<0, 65535>,
+    /// Whether it takes part. Default: enabled.
+    #[serde(default, deserialize_with = "word")]
+    pub state: BackendState,
+    /// What it is able to do, for services with `weights` of capability: words written like names. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Address at which its HAProxy agent is asked, in a service with `agent_check` only. Default: the backend's address.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "String")]
+    pub agent_address: Option<String>,
 }
 
 const fn default_weight() -> Whole<0, 65535> {
     Whole::new(100)
+}
+
+/// Whom to ask how a backend is, by HAProxy's agent-check protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentCheck {
+    /// TCP port of the agents: a whole number from 1 to 65535. Required.
+    pub port: Whole<1, 65535>,
+    /// Time between two questions: seconds, a whole number from 1 to 60. Default: 2.
+    #[serde(default = "default_interval")]
+    pub interval: Whole<1, 60>,
+}
+
+const fn default_interval() -> Whole<1, 60> {
+    Whole::new(2)
 }
 
 /// Seconds of silence after which a flow is forgotten.
@@ -228,15 +268,25 @@ pub enum Weights {
     /// From the document.
     #[default]
     Static,
-    /// Of a later part; read so that the checks can say so.
-    #[schemars(skip)]
+    /// From load reports, so that backends become equally busy.
     Even,
-    /// Of a later part; read so that the checks can say so.
-    #[schemars(skip)]
+    /// From load reports, with a strong bias to the least busy backends.
     LeastLoaded,
-    /// Of a later part; read so that the checks can say so.
-    #[schemars(skip)]
+    /// From load reports and tags: backends with the service's `tags` first, the others take what is too much for them.
     Capability,
+}
+
+/// Whether a backend takes part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendState {
+    /// It has new flows, by its weight.
+    #[default]
+    Enabled,
+    /// It has no new flows; those that it has go on.
+    Draining,
+    /// As if it were not there: no new flows, and those that it has end.
+    Disabled,
 }
 
 /// What happens to a packet for a service that opens no flow and belongs to none.

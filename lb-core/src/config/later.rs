@@ -3,7 +3,7 @@
 //! No counterpart in the patent. Whoever writes one gets a sentence and not a riddle.
 //! Easy to get wrong: when a part is built, its rows here go away with the same change.
 
-use super::document::{Forwarding, Weights};
+use super::document::Forwarding;
 
 /// Keys, and what they will belong to.
 const KEYS: [(&str, &str); 12] = [
@@ -37,23 +37,13 @@ pub(super) const fn forwarding(value: Forwarding) -> Option<&'static str> {
     }
 }
 
-/// The value's name, if that source of weights is not built yet.
-pub(super) const fn weights(value: Weights) -> Option<&'static str> {
-    match value {
-        Weights::Static => None,
-        Weights::Even => Some("even"),
-        Weights::LeastLoaded => Some("least-loaded"),
-        Weights::Capability => Some("capability"),
-    }
-}
-
 /// Takes values that are not built yet out of a list of those expected.
 pub(super) fn without_later_values(message: &str) -> String {
     let Some((what, expected)) = message.split_once(", expected ") else {
         return message.to_owned();
     };
     let mut expected = expected.to_owned();
-    for value in ["full-nat", "tunnel", "even", "least-loaded", "capability"] {
+    for value in ["full-nat", "tunnel"] {
         expected = expected.replace(&format!(", `{value}`"), "");
     }
     // One word alone is not "one of".

@@ -8,7 +8,7 @@
 pub type LookupKey = [u64; 3];
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lookup {
     cells: Box<[Option<(LookupKey, u32)>]>,
 }

@@ -6,15 +6,17 @@
 //! to be acted upon.
 
 mod address;
+mod agents;
 mod backends;
 mod check;
 pub mod distribution;
-mod document;
+pub mod document;
 mod interfaces;
 mod later;
 mod locate;
 pub mod lookup;
 mod model;
+mod names;
 mod network;
 mod next_hops;
 mod object;
@@ -25,11 +27,12 @@ pub mod registry;
 mod services;
 mod whole;
 
-pub use check::{parse, read};
+pub use check::{check, parse, read};
 pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
-pub use document::{Document, schema};
+pub use document::{BackendState, Document, schema};
 pub use model::{
-    Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor, Timeouts,
+    AgentCheck, Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor,
+    Timeouts,
 };
 pub use ports::PortsPresent;
 pub use prefix::{Cidr, Prefix, PrefixError, address_bits};

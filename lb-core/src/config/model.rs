@@ -7,9 +7,11 @@
 
 use std::net::IpAddr;
 
+use super::document::BackendState;
 use super::prefix::{Cidr, Prefix};
 use crate::flow::{HashSeed, Protocol};
 use crate::id::PortId;
+use crate::master::Algorithm;
 use crate::scheduler::SchedulerKind;
 use crate::wire::MacAddr;
 
@@ -81,6 +83,12 @@ pub struct Service {
     /// Slots in the table of [`SchedulerKind::Maglev`]: a prime from 7 to 5000011, at least the number
     /// of backends. Other schedulers have no use for it.
     pub maglev_table_size: u32,
+    /// Where weights come from.
+    pub algorithm: Algorithm,
+    /// What a backend should have, each once; some with [`Algorithm::Capability`], none with the others.
+    pub tags: Vec<String>,
+    /// Whom to ask how the backends are; `None`: nobody.
+    pub agent_check: Option<AgentCheck>,
     /// What happens to a packet that opens no flow and belongs to none.
     pub on_miss: OnMiss,
     /// When silent flows are forgotten.
@@ -89,6 +97,14 @@ pub struct Service {
     pub max_connections: Option<u32>,
     /// May be empty. Each name once, and each address and port once.
     pub backends: Vec<Backend>,
+}
+
+impl Service {
+    /// Whether its weights may change while its document does not.
+    #[must_use]
+    pub fn has_moving_weights(&self) -> bool {
+        self.algorithm != Algorithm::Static || self.agent_check.is_some()
+    }
 }
 
 /// A server behind a service.
@@ -102,6 +118,21 @@ pub struct Backend {
     pub port: u16,
     /// Share of new flows, 0 to 65535; 0: no new flows.
     pub weight: u32,
+    /// Whether it takes part.
+    pub state: BackendState,
+    /// What it is able to do, each once.
+    pub tags: Vec<String>,
+    /// Where its agent is asked; `None`: at its own address.
+    pub agent_address: Option<IpAddr>,
+}
+
+/// Whom to ask how a service's backends are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentCheck {
+    /// TCP port of the agents, 1 to 65535.
+    pub port: u16,
+    /// Between two questions, 1 to 60 seconds.
+    pub interval_seconds: u32,
 }
 
 /// How packets reach a backend.

@@ -61,6 +61,15 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
+/// For a key that may be absent, and is an object where it is present.
+pub(super) fn present_object<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    object(deserializer).map(Some)
+}
+
 /// For a field that is one of several words.
 pub(super) fn word<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where

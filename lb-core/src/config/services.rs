@@ -9,18 +9,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::address::host;
+use super::agents;
 use super::backends::{self, Vips};
 use super::document;
 use super::later;
 use super::locate::KeyPath;
 use super::model::{Forwarding, OnMiss, Service, Timeouts};
+use super::names::unique_name;
 use super::network::Network;
-use super::refusal::{Refusals, printable};
+use super::refusal::Refusals;
 use crate::flow::Protocol;
 use crate::scheduler::{MOST_BACKENDS, SchedulerKind, Settings, is_table_size};
-
-/// Characters of a service's or backend's name; names stand in addresses of the API and in labels.
-const NAME_MAX: usize = 63;
 
 /// What has been seen in earlier services, with its position.
 #[derive(Default)]
@@ -78,7 +77,11 @@ fn check_service(
         .and_then(|address| seen.endpoint(address, port, protocol, position));
     let address = refusals.keep(at.key("address"), address);
     let forwarding = refusals.keep(at.key("forwarding"), forwarding(service.forwarding));
-    let weights = refusals.keep(at.key("weights"), static_weights(service.weights));
+    let tags = agents::tags(service, at, refusals);
+    let agent_check = match &service.agent_check {
+        Some(check) => agents::agent_check(check, &at.key("agent_check"), refusals).map(Some),
+        None => Some(None),
+    };
     let maglev_table_size = maglev_table_size(service, at, refusals);
     let timeouts = timeouts(&service.timeouts, &at.key("timeouts"), refusals);
     let max_connections = match service.max_connections {
@@ -96,11 +99,11 @@ fn check_service(
         address,
         port,
         forwarding,
+        asks_agents: service.agent_check.is_some(),
         network,
         vips,
     };
     let backends = backends::check(&service.backends, &at.key("backends"), &front, refusals);
-    weights?;
     Some(Service {
         name: name?,
         address: address?,
@@ -109,6 +112,9 @@ fn check_service(
         forwarding: forwarding?,
         scheduler: scheduler(service.scheduler),
         maglev_table_size: maglev_table_size?,
+        algorithm: agents::algorithm(service.weights),
+        tags: tags?,
+        agent_check: agent_check?,
         on_miss: on_miss(service.on_miss),
         timeouts: timeouts?,
         max_connections: max_connections?,
@@ -135,31 +141,6 @@ impl Seen {
     }
 }
 
-/// Checks the name of a service or backend, and that no earlier one of the list has it.
-pub(super) fn unique_name(
-    name: &str,
-    position: usize,
-    list: &str,
-    seen: &mut HashMap<String, usize>,
-) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let valid = (1..=NAME_MAX).contains(&name.len())
-        && name.chars().all(allowed)
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if !valid {
-        return Err(format!(
-            "`{}` is no name; expected 1 to {NAME_MAX} letters, digits, `.`, `_` and `-`, the first a letter or digit",
-            printable(name)
-        ));
-    }
-    match seen.insert(name.to_owned(), position) {
-        Some(first) => Err(format!(
-            "the name `{name}` is taken by {list}[{first}]; expected one of its own"
-        )),
-        None => Ok(name.to_owned()),
-    }
-}
-
 fn vip(text: &str, network: &Network) -> Result<IpAddr, String> {
     let address = host(text)?;
     network.host_on_network(address)?;
@@ -171,13 +152,6 @@ fn forwarding(value: document::Forwarding) -> Result<Forwarding, String> {
         Some(name) => Err(format!("`{name}` is not built yet; use `direct` or `nat`")),
         None if value == document::Forwarding::Direct => Ok(Forwarding::Direct),
         None => Ok(Forwarding::Nat),
-    }
-}
-
-fn static_weights(value: document::Weights) -> Result<(), String> {
-    match later::weights(value) {
-        Some(name) => Err(format!("`{name}` is not built yet; use `static`")),
-        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! WO 00/30294, Fig. 6: valid service entry (204, 206), otherwise reset or discard (208).
 //! Here are all packets that no connection claims: openers, later packets without an entry, packets to
-//! a VIP but for no service, to ourselves, and to others (transit).
+//! a VIP but for no service, to ourselves (the control processor's), and to others (transit).
 //! Easy to get wrong: source addresses are checked here, once per flow, and not on the way of known flows:
 //! no entry is ever made for a source that cannot be one.
 
@@ -17,6 +17,7 @@ use crate::wire::tcp::Flags;
 use crate::wire::{IpProtocol, icmpv4, icmpv6};
 
 use super::life::State;
+use super::punt::Class;
 use super::rewrite::Family;
 use super::{Item, Own, Reason, Scene, Verdict};
 use crate::flow::Protocol;
@@ -95,7 +96,10 @@ impl<P: Packet> Own<P> {
             return self.reset(scene, item, packet);
         }
         match scene.distribution.owner(dst) {
-            Owner::Interface(_) | Owner::Vip => Verdict::Drop(Reason::NoExceptionPath),
+            Owner::Interface(_) | Owner::Vip => self.punt_flow(scene, item),
+            Owner::Other if self.is_kernels(scene, item.flow.key.dst()) => {
+                self.punt_flow(scene, item)
+            }
             Owner::Other => {
                 let dst = item.flow.key.dst();
                 // The straight path of the parser has not looked at it.
@@ -111,10 +115,11 @@ impl<P: Packet> Own<P> {
     #[cold]
     pub(super) fn other(&mut self, scene: Scene<'_>, parsed: Parsed, packet: &mut P) -> Verdict {
         match parsed {
+            Parsed::Unfit(Reason::LinkMulticast) => self.link_group(scene, packet.head()),
             Parsed::Unfit(reason) => Verdict::Drop(reason),
             Parsed::Arp => self.arp(scene, packet),
             Parsed::Ip(ip) => self.ip(scene, ip, packet),
-            Parsed::LinkControl => Verdict::Drop(Reason::NoExceptionPath),
+            Parsed::LinkControl => self.punt(scene, Class::Routing),
             Parsed::PriorityTagged => Verdict::Drop(Reason::StackedVlan),
             // `burst` has put both aside before it came here.
             Parsed::FlowV4(_) | Parsed::FlowV6(_) => Verdict::Drop(Reason::UnknownProtocol),
@@ -130,7 +135,7 @@ impl<P: Packet> Own<P> {
             }
         }
         if ip.is_link_group {
-            return Verdict::Drop(Reason::LinkMulticast);
+            return self.link_group(scene, packet.head());
         }
         if !is_source(scene, ip.src) {
             return Verdict::Drop(Reason::MartianSource);
@@ -141,15 +146,25 @@ impl<P: Packet> Own<P> {
             IpAddr::V6(_) => ip.protocol == IpProtocol::ICMPV6,
         };
         match owner {
+            Owner::Other if self.is_kernels(scene, ip.dst) => self.punt_ip(scene, ip),
             Owner::Other => self.transit(scene, ip.dst, packet),
+            Owner::Interface(_) if self.has_kernel(scene) && !is_vip(scene, ip.dst) => {
+                self.punt_ip(scene, ip)
+            }
             _ if ip.is_fragment => Verdict::Drop(Reason::Fragment),
             _ if is_icmp => self.icmp(scene, ip, packet),
             Owner::Vip => Verdict::Drop(Reason::UnknownProtocol),
-            Owner::Interface(_) => Verdict::Drop(Reason::NoExceptionPath),
+            Owner::Interface(_) => self.punt_ip(scene, ip),
         }
     }
 
-    /// ICMP to a VIP or to us: echo requests are answered, with or without a backend.
+    /// An IP packet that is no whole TCP or UDP packet, for the control processor.
+    fn punt_ip(&mut self, scene: Scene<'_>, ip: Ip) -> Verdict {
+        self.punt(scene, Class::of_protocol(ip.protocol, ip.is_fragment))
+    }
+
+    /// ICMP to a VIP, or to us without a kernel that could answer: echo requests are answered, with or without
+    /// a backend.
     fn icmp(&mut self, scene: Scene<'_>, ip: Ip, packet: &mut P) -> Verdict {
         let l4 = packet.head().get(usize::from(ip.l4)..).unwrap_or_default();
         let len = usize::from(ip.l4_len);
@@ -191,6 +206,11 @@ impl<P: Packet> Own<P> {
             }
         }
     }
+}
+
+/// Whether a service uses an address, be it an interface's or not.
+fn is_vip(scene: Scene<'_>, address: IpAddr) -> bool {
+    scene.distribution.is_vip(address_words(address))
 }
 
 /// Edge-case row 22: whether an address can be a packet's source.

@@ -78,7 +78,7 @@ impl LcoreCounters {
         match verdict {
             Verdict::Forward(_) => self.forwarded.add(1),
             Verdict::Reply => self.replied.add(1),
-            Verdict::Punt => self.punted.add(1),
+            Verdict::Punt(_) => self.punted.add(1),
             Verdict::App(_) => self.apps.add(1),
             Verdict::Hold(_) => self.held.add(1),
             Verdict::Drop(reason) => {

@@ -2,7 +2,8 @@
 //!
 //! WO 00/30294, Fig. 6 (box 74), steps 204–224; claims 11, 12, 22, 23. Read as the figure reads:
 //! `admit` (204–208: is it for a service?), `select` (210–218: which backend?), `rewrite` (220),
-//! `reply` (208 and all else that we answer ourselves); 222 and 224 are the [`Verdict`].
+//! `reply` (208 and all else that we answer ourselves), `punt` (what is the control processor's); 222 and 224 are
+//! the [`Verdict`].
 //! A burst goes through in stages, so that the memory that many packets need is fetched at once:
 //! parse and hash all, match all, decide and rewrite all.
 //! Not here: polling and sending (`engine`, Fig. 5); weights (`master`, box 54).
@@ -16,6 +17,7 @@ pub mod life;
 pub mod limit;
 mod links;
 pub mod pending;
+pub mod punt;
 mod reply;
 mod rewrite;
 mod select;
@@ -36,11 +38,13 @@ use crate::route::neighbor::{Link, NeighborTable, Now};
 pub use counters::LcoreCounters;
 pub use flight::Flight;
 pub use pending::{Pending, Released};
+pub use punt::Class;
 pub use verdict::{AppId, Reason, Verdict};
 
 use flight::{Batch, Item, Places};
 use limit::{Bucket, Rate};
 use links::BackendLinks;
+use punt::Punts;
 use rewrite::Family;
 
 /// Packets that one call takes at most.
@@ -123,6 +127,7 @@ pub(crate) struct Own<P> {
     errors: Bucket,
     pending: Pending<P>,
     questions: Vec<NeighborId>,
+    punts: Punts,
 }
 
 impl<P> Own<P> {
@@ -199,6 +204,7 @@ impl<P: Packet> Filter<P> {
                 errors: Bucket::new(ERROR_RATE),
                 pending: Pending::default(),
                 questions: Vec::with_capacity(QUESTIONS),
+                punts: Punts::new(false),
             },
             maintained: 0,
             learned: 0,
@@ -211,6 +217,11 @@ impl<P: Packet> Filter<P> {
     pub fn with_first_turn(mut self, first: u64) -> Self {
         self.own.turns.fill(first);
         self
+    }
+
+    /// From now on what is for the control processor goes there, instead of being answered or dropped here.
+    pub fn open_exception_path(&mut self) {
+        self.own.punts = Punts::new(true);
     }
 
     /// A new turn of the lcore: what other lcores removed may be reused from now on.
@@ -340,6 +351,13 @@ impl<P: Packet> Filter<P> {
                     .counters
                     .count_late(Verdict::Drop(Reason::NeighborQueueFull));
             })
+    }
+
+    /// Takes back the verdict of `count` punted packets that found no place on the way: they are dropped.
+    pub fn refuse_punted(&mut self, count: u64) {
+        let counters = &self.own.counters;
+        counters.punted.sub(count);
+        (0..count).for_each(|_| counters.count_late(Verdict::Drop(Reason::PuntQueueFull)));
     }
 
     /// Whether [`release`](Self::release) may have something to give out.

@@ -5,6 +5,7 @@
 //! exactly one reason. `Hold` is the answer *not yet*: the packet is finished but for its neighbor's
 //! MAC, and is asked about again.
 
+use super::punt::Class;
 use crate::id::{NeighborId, PortId};
 
 /// A network application on a worker lcore, from 0; none exists yet.
@@ -18,8 +19,8 @@ pub enum Verdict {
     Forward(PortId),
     /// Rewritten into an answer; send it back on the port that it came from.
     Reply,
-    /// For the control processor.
-    Punt,
+    /// For the control processor, with traffic of this class.
+    Punt(Class),
     /// For a network application.
     App(AppId),
     /// Counted under its reason and freed.
@@ -169,6 +170,10 @@ reasons! {
     NeighborTableFull = "neighbor_table_full",
     /// For the control processor, and there is no exception path.
     NoExceptionPath = "no_exception_path",
+    /// For the control processor, more than its class of traffic may send there in that time.
+    PuntRate = "punt_rate",
+    /// For the control processor, which has not caught up with what was sent there before.
+    PuntQueueFull = "punt_queue_full",
 }
 
 /// The port that all packets of a burst leave on, if there is one; none for an empty burst.

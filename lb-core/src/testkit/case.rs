@@ -6,7 +6,7 @@
 //! which they leave.
 
 use super::build::Frame;
-use crate::filter::Reason;
+use crate::filter::{Class, Reason};
 
 /// What becomes of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Expect {
     Drop(Reason),
     /// Waits for a neighbor.
     Wait,
+    /// Goes to the control processor as it came.
+    Punt(Class),
 }
 
 /// What goes out, or is given up, besides.
@@ -121,6 +123,8 @@ pub struct Case {
     pub row: u8,
     /// Configuration text.
     pub configuration: String,
+    /// Whether the control processor can be reached.
+    pub has_exception_path: bool,
     /// What comes in, and what must come of it.
     pub steps: Vec<Step>,
     /// Why the case cannot run through the program, which polls port 0 before port 1 and knows no other time

@@ -20,6 +20,9 @@ use crate::filter::Verdict;
 pub fn run(case: &Case, way: Way) -> Result<World, String> {
     let world = World::new(&case.configuration, PORTS);
     let mut world = world.map_err(|error| format!("{}: {error}", case.name))?;
+    if case.has_exception_path {
+        world = world.with_exception_path(usize::MAX);
+    }
     let done = match way {
         Way::StepByStep | Way::Split => single(case, way, &mut world),
         Way::Bursts => bursts(case, &mut world),
@@ -166,6 +169,10 @@ fn compare(
         }
         (Expect::Drop(reason), Verdict::Drop(found)) => (*reason == found, String::new()),
         (Expect::Wait, Verdict::Hold(_)) => (true, String::new()),
+        (Expect::Punt(class), Verdict::Punt(found)) => (
+            *class == found && *sent == *answer.frame,
+            difference(sent, &answer.frame),
+        ),
         _ => (false, String::new()),
     };
     if is_right {
@@ -189,6 +196,7 @@ fn word(expect: &Expect) -> String {
         Expect::Reply(_) => "Reply".to_owned(),
         Expect::Drop(reason) => format!("Drop({reason:?})"),
         Expect::Wait => "Hold".to_owned(),
+        Expect::Punt(class) => format!("Punt({class:?})"),
     }
 }
 

@@ -74,6 +74,8 @@ pub struct World {
     /// Since the clock was made; never wraps.
     millis: u64,
     late: Vec<Late>,
+    /// Packets that the way to the control processor still takes.
+    punt_room: usize,
 }
 
 const SECRET: Secret = Secret {
@@ -116,9 +118,18 @@ impl World {
             ports,
             millis: START_MILLIS,
             late: Vec::new(),
+            punt_room: 0,
         };
         world.configure(configuration)?;
         Ok(world)
+    }
+
+    /// The same switch with a way to the control processor that takes `room` packets.
+    #[must_use]
+    pub fn with_exception_path(mut self, room: usize) -> Self {
+        self.filter.open_exception_path();
+        self.punt_room = room;
+        self
     }
 
     /// Replaces the configuration, as the publisher would between two bursts.
@@ -137,6 +148,7 @@ impl World {
             neighbors: &self.filter.tables().neighbors,
             now: self.now(),
             is_idle: &|_| false,
+            is_idle_service: &|_| false,
         };
         let next = Distribution::build(&config, &around, &mut self.registry, &self.distribution);
         let neighbors = &self.filter.tables().neighbors;
@@ -233,12 +245,16 @@ impl World {
             let port = match verdict {
                 Verdict::Forward(port) => Some(port),
                 Verdict::Reply => Some(ingress),
-                Verdict::Punt | Verdict::App(_) | Verdict::Drop(_) | Verdict::Hold(_) => None,
+                Verdict::Punt(_) | Verdict::App(_) | Verdict::Drop(_) | Verdict::Hold(_) => None,
             };
             let frame = match verdict {
                 Verdict::Hold(neighbor) => {
                     self.hold(neighbor, now, packet);
                     Vec::new()
+                }
+                Verdict::Punt(_) => {
+                    self.punt();
+                    packet.into_octets()
                 }
                 _ => packet.into_octets(),
             };
@@ -250,6 +266,16 @@ impl World {
         }
         self.finish_turn();
         answers
+    }
+
+    fn punt(&mut self) {
+        match self.punt_room.checked_sub(1) {
+            Some(room) => self.punt_room = room,
+            None => {
+                self.filter.refuse_punted(1);
+                self.late.push(Late::Dropped(Reason::PuntQueueFull));
+            }
+        }
     }
 
     fn hold(&mut self, neighbor: NeighborId, now: Now, packet: TestPacket) {

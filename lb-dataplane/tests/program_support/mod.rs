@@ -140,6 +140,10 @@ impl Place {
                 .arg("--")
                 .args(ours.split_whitespace())
                 .args(["--state", "state"]);
+            if !ours.contains("--exception") {
+                // Kernel devices would have the same names in every run.
+                command.args(["--exception", "none"]);
+            }
         }
         command
             .current_dir(&self.directory)

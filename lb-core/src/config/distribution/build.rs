@@ -6,18 +6,22 @@
 //! Easy to get wrong: a build may fail half-way; what it did to the neighbor table until then is undone by
 //! [`Distribution::settle_neighbors`] of the generation that stays in use.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::lookup::Lookup;
 use super::super::registry::{BackendIdentity, Registry, ServiceIdentity, SlotsExhausted};
-use super::super::{Config, Interface, Service};
-use super::{ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, ServiceView, address_key};
+use super::super::{Backend, Config, Interface, Service};
+use super::weigh::scheduler_for;
+use super::{
+    ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, PortView, ServiceView, address_key,
+};
 use crate::flow::{HashSeed, address_words, service_word};
-use crate::id::{BackendSlot, NeighborId, PortId};
+use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::route::neighbor::{NeighborTable, Now};
 use crate::route::{NextHop, RouteTable};
-use crate::scheduler::{self, Candidate, Scheduler};
+use crate::scheduler;
 use crate::wire::MacAddr;
 
 /// Why a distribution cannot be built from a configuration that is right in itself.
@@ -69,13 +73,16 @@ pub struct Surroundings<'a> {
     pub now: Now,
     /// Whether a backend slot is idle: without connections and in no distribution in use.
     pub is_idle: &'a dyn Fn(BackendSlot) -> bool,
+    /// The same of a service slot.
+    pub is_idle_service: &'a dyn Fn(ServiceSlot) -> bool,
 }
 
 impl Distribution {
     /// Builds the next generation from a checked configuration.
     ///
     /// Next hops get rows in the neighbor table and are pinned there; what an abandoned build or an older
-    /// generation has pinned is [settled](Self::settle_neighbors) by the publisher.
+    /// generation has pinned is [settled](Self::settle_neighbors) by the publisher. Slots that a build which fails
+    /// was handed go back; those of one that is abandoned go back with [`Registry::undo`].
     ///
     /// # Errors
     /// Where slots, neighbor rows or a scheduler's limits do not suffice.
@@ -85,6 +92,7 @@ impl Distribution {
         registry: &mut Registry,
         previous: &Self,
     ) -> Result<Self, BuildError> {
+        registry.begin();
         let mut next = Self::empty(around.ports);
         next.generation = previous.generation + 1;
         next.transit = config.transit;
@@ -93,122 +101,35 @@ impl Distribution {
                 port.addresses.clone_from(&interface.addresses);
             }
         }
-        next.routes = route_table(config);
-        next.route_generation = previous.route_generation.wrapping_add(1);
-        for neighbor in &config.neighbors {
-            let id = next.row(neighbor.address, neighbor.port, around)?;
-            next.configured.push((id, neighbor.port, neighbor.mac));
-        }
-        for route in &config.routes {
-            next.row(route.via, route.port, around)?;
-        }
-        let seed = config.hash_seed.unwrap_or(around.seed);
-        for service in &config.services {
-            next.add_service(service, seed, around, registry, previous)?;
-        }
-        next.index(&config.interfaces);
-        Ok(next)
-    }
-
-    /// A row that stays while this distribution is in use.
-    fn row(
-        &mut self,
-        address: IpAddr,
-        port: PortId,
-        around: &Surroundings<'_>,
-    ) -> Result<NeighborId, BuildError> {
-        let id = around
-            .neighbors
-            .find_or_create(address, port, around.now)
-            .ok_or(BuildError::NeighborTable { address })?;
-        around.neighbors.pin(id, true);
-        self.pinned.push(id);
-        Ok(id)
-    }
-
-    fn add_service(
-        &mut self,
-        service: &Service,
-        seed: HashSeed,
-        around: &Surroundings<'_>,
-        registry: &mut Registry,
-        previous: &Self,
-    ) -> Result<(), BuildError> {
-        let slots = |source| BuildError::Slots {
-            service: service.name.clone(),
-            source,
+        next.set_routes(config, previous);
+        let mut building = Building {
+            next,
+            around,
+            registry,
+            previous,
+            seed: config.hash_seed.unwrap_or(around.seed),
+            backends: Vec::new(),
+            pinned: Vec::new(),
+            configured: Vec::new(),
         };
-        let identity = ServiceIdentity {
-            address: service.address,
-            port: service.port,
-            protocol: service.protocol,
-        };
-        let slot = registry.service(identity, |_| false).map_err(slots)?;
-        let mut backends = Vec::with_capacity(service.backends.len());
-        for backend in &service.backends {
-            let identity = BackendIdentity {
-                service: slot,
-                address: backend.address,
-                port: backend.port,
-            };
-            let backend_slot = registry.backend(identity, around.is_idle).map_err(slots)?;
-            let hop = self
-                .routes
-                .lookup(backend.address)
-                .copied()
-                .ok_or_else(|| BuildError::NoRoute {
-                    service: service.name.clone(),
-                    backend: backend.name.clone(),
-                    address: backend.address,
-                })?;
-            let neighbor = self.row(hop.gateway.unwrap_or(backend.address), hop.port, around)?;
-            self.place_backend(
-                backend_slot,
-                BackendView {
-                    service: slot,
-                    name: backend.name.clone(),
-                    address: backend.address,
-                    port: backend.port,
-                    weight: backend.weight,
-                    neighbor,
-                },
-            );
-            backends.push(backend_slot);
+        let is_built = building.run(config);
+        let next = building.finish(config);
+        if is_built.is_err() {
+            registry.undo();
         }
-        let (scheduler, made_of) = scheduler_for(service, seed, &backends, previous.service(slot))
-            .map_err(|source| BuildError::Scheduler {
-                service: service.name.clone(),
-                source,
-            })?;
-        self.services.push(ServiceView {
-            slot,
-            name: service.name.clone(),
-            address: service.address,
-            port: service.port,
-            protocol: service.protocol,
-            forwarding: service.forwarding,
-            on_miss: service.on_miss,
-            timeouts: service.timeouts,
-            max_connections: service.max_connections.unwrap_or(u32::MAX),
-            scheduler,
-            made_of,
-            backends,
-        });
-        Ok(())
+        is_built.map(|()| next)
     }
 
-    fn place_backend(&mut self, slot: BackendSlot, view: BackendView) {
-        let at = slot.0 as usize;
-        if self.backends.len() <= at {
-            self.backends.resize(at + 1, None);
-            self.backend_neighbors.resize(at + 1, ABSENT);
-        }
-        if let (Some(place), Some(neighbor)) = (
-            self.backends.get_mut(at),
-            self.backend_neighbors.get_mut(at),
-        ) {
-            *neighbor = view.neighbor;
-            *place = Some(view);
+    /// Takes the routing table over from the previous generation where nothing about it has changed, so that next
+    /// hops which connections remember stay good.
+    fn set_routes(&mut self, config: &Config, previous: &Self) {
+        self.routes_made_of = routes_digest(config, &self.ports);
+        if self.routes_made_of == previous.routes_made_of {
+            self.routes = Arc::clone(&previous.routes);
+            self.route_generation = previous.route_generation;
+        } else {
+            self.routes = Arc::new(route_table(config));
+            self.route_generation = previous.route_generation.wrapping_add(1);
         }
     }
 
@@ -243,43 +164,148 @@ impl Distribution {
     }
 }
 
-/// The scheduler of a service and the digest of what it was built from. The previous generation's serves on
-/// where nothing has changed: a Maglev table takes a millisecond or two, and there may be a thousand.
-fn scheduler_for(
-    service: &Service,
+/// A distribution that is being built, and what it is built with.
+struct Building<'a, 'b> {
+    next: Distribution,
+    around: &'a Surroundings<'b>,
+    registry: &'a mut Registry,
+    previous: &'a Distribution,
     seed: HashSeed,
-    slots: &[BackendSlot],
-    previous: Option<&ServiceView>,
-) -> Result<(Arc<Scheduler>, u64), scheduler::BuildError> {
-    let candidates: Vec<_> = service
-        .backends
-        .iter()
-        .zip(slots)
-        .map(|(backend, &slot)| Candidate {
+    /// By slot, each with its weight.
+    backends: Vec<Option<(BackendView, u32)>>,
+    pinned: Vec<NeighborId>,
+    configured: Vec<(NeighborId, PortId, MacAddr)>,
+}
+
+impl Building<'_, '_> {
+    fn run(&mut self, config: &Config) -> Result<(), BuildError> {
+        for neighbor in &config.neighbors {
+            let id = self.row(neighbor.address, neighbor.port)?;
+            self.configured.push((id, neighbor.port, neighbor.mac));
+        }
+        for route in &config.routes {
+            self.row(route.via, route.port)?;
+        }
+        for service in &config.services {
+            self.add_service(service)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, config: &Config) -> Distribution {
+        let mut next = self.next;
+        let weights = self.backends.iter();
+        next.weights = weights
+            .map(|place| place.as_ref().map_or(0, |(_, weight)| *weight))
+            .collect();
+        next.backend_neighbors = self
+            .backends
+            .iter()
+            .map(|place| place.as_ref().map_or(ABSENT, |(view, _)| view.neighbor))
+            .collect();
+        let views = self.backends.into_iter();
+        next.backends = views.map(|place| place.map(|(view, _)| view)).collect();
+        next.pinned = self.pinned.into();
+        next.configured = self.configured.into();
+        next.index(&config.interfaces);
+        next
+    }
+
+    /// A row that stays while this distribution is in use.
+    fn row(&mut self, address: IpAddr, port: PortId) -> Result<NeighborId, BuildError> {
+        let neighbors = self.around.neighbors;
+        let id = neighbors
+            .find_or_create(address, port, self.around.now)
+            .ok_or(BuildError::NeighborTable { address })?;
+        neighbors.pin(id, true);
+        self.pinned.push(id);
+        Ok(id)
+    }
+
+    fn add_service(&mut self, service: &Service) -> Result<(), BuildError> {
+        let slots = |source| BuildError::Slots {
+            service: service.name.clone(),
+            source,
+        };
+        let identity = ServiceIdentity {
+            address: service.address,
+            port: service.port,
+            protocol: service.protocol,
+        };
+        let is_idle = self.around.is_idle_service;
+        let slot = self.registry.service(identity, is_idle).map_err(slots)?;
+        let mut backends = Vec::with_capacity(service.backends.len());
+        for backend in service.present_backends() {
+            let identity = BackendIdentity {
+                service: slot,
+                address: backend.address,
+                port: backend.port,
+            };
+            let is_idle = self.around.is_idle;
+            let backend_slot = self.registry.backend(identity, is_idle).map_err(slots)?;
+            self.add_backend(service, slot, backend, backend_slot)?;
+            backends.push(backend_slot);
+        }
+        let previous = self.previous.service(slot);
+        let (scheduler, made_of) = scheduler_for(service, self.seed, &backends, previous)?;
+        self.next.services.push(ServiceView {
             slot,
-            name: &backend.name,
-            weight: backend.weight,
-        })
-        .collect();
-    let mut octets = seed.0.to_vec();
-    octets.extend(service.scheduler.name().bytes());
-    octets.extend(service.maglev_table_size.to_be_bytes());
-    for candidate in &candidates {
-        octets.extend(candidate.slot.0.to_be_bytes());
-        octets.extend(candidate.weight.to_be_bytes());
-        octets.extend(candidate.name.bytes());
-        octets.push(0);
+            name: service.name.clone(),
+            address: service.address,
+            port: service.port,
+            protocol: service.protocol,
+            forwarding: service.forwarding,
+            on_miss: service.on_miss,
+            timeouts: service.timeouts,
+            max_connections: service.max_connections.unwrap_or(u32::MAX),
+            scheduler,
+            made_of,
+            backends,
+        });
+        Ok(())
     }
-    let made_of = HashSeed::default().octets(b'D', &octets);
-    if let Some(same) = previous.filter(|view| view.made_of == made_of) {
-        return Ok((Arc::clone(&same.scheduler), made_of));
+
+    fn add_backend(
+        &mut self,
+        service: &Service,
+        service_slot: ServiceSlot,
+        backend: &Backend,
+        slot: BackendSlot,
+    ) -> Result<(), BuildError> {
+        let hop = self.next.routes.lookup(backend.address).copied();
+        let hop = hop.ok_or_else(|| BuildError::NoRoute {
+            service: service.name.clone(),
+            backend: backend.name.clone(),
+            address: backend.address,
+        })?;
+        let neighbor = self.row(hop.gateway.unwrap_or(backend.address), hop.port)?;
+        let at = slot.0 as usize;
+        if self.backends.len() <= at {
+            self.backends.resize_with(at + 1, || None);
+        }
+        if let Some(place) = self.backends.get_mut(at) {
+            let view = BackendView {
+                service: service_slot,
+                name: backend.name.clone(),
+                address: backend.address,
+                port: backend.port,
+                neighbor,
+            };
+            *place = Some((view, backend.weight_in_force()));
+        }
+        Ok(())
     }
-    let settings = scheduler::Settings {
-        seed,
-        maglev_table_size: service.maglev_table_size,
-    };
-    let scheduler = Scheduler::build(service.scheduler, &candidates, &settings)?;
-    Ok((Arc::new(scheduler), made_of))
+}
+
+/// Digest of all that next hops follow from: ports with their MAC addresses, interfaces, routes.
+fn routes_digest(config: &Config, ports: &[PortView]) -> u64 {
+    let mut text = String::new();
+    for port in ports {
+        let _ = writeln!(text, "{} {} {:?}", port.id, port.mac, port.addresses);
+    }
+    let _ = writeln!(text, "{:?}", config.interfaces);
+    let _ = writeln!(text, "{:?}", config.routes);
+    HashSeed::default().octets(b'R', text.as_bytes())
 }
 
 /// Connected networks first, so that a configured route to the same prefix replaces them.
@@ -308,119 +334,4 @@ fn route_table(config: &Config) -> RouteTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Owner;
-    use super::*;
-    use crate::config::{PortsPresent, parse};
-
-    const PORTS: [(PortId, MacAddr); 2] = [
-        (PortId(0), MacAddr([2, 0, 0, 0, 0, 0])),
-        (PortId(1), MacAddr([2, 0, 0, 0, 0, 1])),
-    ];
-
-    /// A configuration with two services, whose second has these weights.
-    fn config(weights: [u32; 2]) -> Config {
-        let backends: Vec<_> = weights
-            .iter()
-            .enumerate()
-            .map(|(at, weight)| {
-                format!(r#"{{"name":"b{at}","address":"10.0.0.1{at}","weight":{weight}}}"#)
-            })
-            .collect();
-        let text = format!(
-            r#"{{"interfaces":[{{"port":1,"name":"server","addresses":["10.0.0.1/24"]}}],
-               "services":[
-               {{"name":"one","address":"192.0.2.1","port":80,"protocol":"tcp","forwarding":"nat","scheduler":"maglev",
-                 "backends":[{{"name":"b","address":"10.0.0.20"}}]}},
-               {{"name":"two","address":"192.0.2.2","port":80,"protocol":"tcp","forwarding":"nat","scheduler":"maglev",
-                 "backends":[{}]}}]}}"#,
-            backends.join(",")
-        );
-        let ports: PortsPresent = PORTS.iter().map(|port| port.0).collect();
-        parse(&text, &ports).unwrap()
-    }
-
-    struct Place {
-        registry: Registry,
-        neighbors: NeighborTable,
-    }
-
-    impl Place {
-        fn new() -> Self {
-            Self {
-                registry: Registry::default(),
-                neighbors: NeighborTable::new(64),
-            }
-        }
-
-        fn build(&mut self, config: &Config, previous: &Distribution) -> Distribution {
-            let around = Surroundings {
-                ports: &PORTS,
-                seed: HashSeed([1; 16]),
-                neighbors: &self.neighbors,
-                now: Now { tick: 1, millis: 0 },
-                is_idle: &|_| false,
-            };
-            Distribution::build(config, &around, &mut self.registry, previous).unwrap()
-        }
-    }
-
-    #[test]
-    fn only_the_scheduler_of_a_changed_service_is_built_anew() {
-        let mut place = Place::new();
-        let first = place.build(&config([100, 100]), &Distribution::empty(&PORTS));
-        let second = place.build(&config([100, 50]), &first);
-        let is_shared = |at: usize| {
-            Arc::ptr_eq(
-                &first.services()[at].scheduler,
-                &second.services()[at].scheduler,
-            )
-        };
-        assert!(is_shared(0));
-        assert!(!is_shared(1));
-        assert_eq!(second.generation, 2);
-    }
-
-    #[test]
-    fn services_and_backends_keep_their_slots_over_generations() {
-        let mut place = Place::new();
-        let first = place.build(&config([1, 2]), &Distribution::empty(&PORTS));
-        let second = place.build(&config([2, 1]), &first);
-        let slots = |d: &Distribution| -> Vec<_> {
-            d.services()
-                .iter()
-                .map(|s| (s.slot, s.backends.clone()))
-                .collect()
-        };
-        assert_eq!(slots(&first), slots(&second));
-    }
-
-    #[test]
-    fn rows_that_only_an_older_generation_needed_are_let_go() {
-        let mut place = Place::new();
-        let first = place.build(&config([1, 1]), &Distribution::empty(&PORTS));
-        first.enter_neighbors(&place.neighbors);
-        assert_eq!(
-            place.neighbors.iter().filter(|row| row.is_pinned).count(),
-            3
-        );
-        let mut fewer = config([1, 1]);
-        fewer.services.pop();
-        let second = place.build(&fewer, &first);
-        second.settle_neighbors(&place.neighbors);
-        assert_eq!(
-            place.neighbors.iter().filter(|row| row.is_pinned).count(),
-            1
-        );
-    }
-
-    #[test]
-    fn an_address_is_a_vip_an_interface_or_somebody_elses() {
-        let mut place = Place::new();
-        let built = place.build(&config([1, 1]), &Distribution::empty(&PORTS));
-        let owner = |text: &str| built.owner(address_words(text.parse().unwrap()));
-        assert_eq!(owner("192.0.2.1"), Owner::Vip);
-        assert_eq!(owner("10.0.0.1"), Owner::Interface(PortId(1)));
-        assert_eq!(owner("10.0.0.2"), Owner::Other);
-    }
-}
+mod tests;

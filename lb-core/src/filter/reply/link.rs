@@ -1,7 +1,8 @@
 //! ARP and neighbor discovery: answers for our own addresses, and what neighbors say of theirs.
 //!
 //! No counterpart in the patent. RFC 826, RFC 5227; RFC 4861, section 7.2.
-//! Our own are the ingress port's interface addresses and every VIP.
+//! Our own are the ingress port's interface addresses and every VIP. With an exception path the kernel answers for
+//! the first, and gets what neighbors say of themselves; what it asked for, it finds there, and we learn on the way.
 //! Easy to get wrong: a request also tells where its sender is, but only a row that we made ourselves is
 //! brought up to date by it; a stranger's statement makes none.
 
@@ -16,6 +17,7 @@ use crate::wire::arp::{self, Operation};
 use crate::wire::ndp::{self, Advertisement, Message, Solicitation};
 use crate::wire::{EtherType, IpProtocol, MacAddr, ethernet, ipv6};
 
+use super::super::punt::Class;
 use super::super::rewrite::set_macs;
 use super::super::{Own, Reason, Scene, Verdict};
 use super::{resized, turn_link};
@@ -42,7 +44,7 @@ impl<P: Packet> Own<P> {
                     message.sender_mac,
                     is_ours,
                 );
-                Verdict::Drop(reason_of(learned))
+                self.learned(scene, learned)
             }
             Operation::Request => {
                 let learned = learn(
@@ -52,10 +54,13 @@ impl<P: Packet> Own<P> {
                     false,
                 );
                 if !is_ours && message.is_gratuitous() {
-                    return Verdict::Drop(reason_of(learned));
+                    return self.learned(scene, learned);
                 }
                 if !is_ours {
                     return Verdict::Drop(Reason::ArpNotOurs);
+                }
+                if self.answers_itself(scene, IpAddr::V4(message.target_ip)) {
+                    return self.punt(scene, Class::Neighbor);
                 }
                 self.answer_arp(scene, packet, &message)
             }
@@ -84,6 +89,11 @@ impl<P: Packet> Own<P> {
         ip: Ip,
         packet: &mut P,
     ) -> Verdict {
+        // Of routers, and redirects: nothing that we use.
+        let kind = packet.head().get(usize::from(ip.l4));
+        if matches!(kind, Some(133 | 134 | 137)) && self.has_kernel(scene) {
+            return self.punt(scene, Class::Neighbor);
+        }
         let Some(message) = read(packet.head(), ip) else {
             return Verdict::Drop(Reason::HeaderSplit);
         };
@@ -99,15 +109,20 @@ impl<P: Packet> Own<P> {
                         .flatten()
                 };
                 let Some(mac) = said.target_mac.or_else(confirmed) else {
-                    return Verdict::Drop(Reason::NeighborUnasked);
+                    return self.learned(scene, Learned::Unasked);
                 };
-                Verdict::Drop(reason_of(learn(scene, target, mac, said.is_solicited)))
+                let learned = learn(scene, target, mac, said.is_solicited);
+                self.learned(scene, learned)
             }
             Ok(Message::Solicitation(asked)) => {
                 if let Some(mac) = asked.source_mac {
                     learn(scene, IpAddr::V6(asked.source), mac, false);
                 }
-                if !is_ours(scene, IpAddr::V6(asked.target)) {
+                let target = IpAddr::V6(asked.target);
+                if self.answers_itself(scene, target) {
+                    return self.punt(scene, Class::Neighbor);
+                }
+                if !is_ours(scene, target) {
                     return Verdict::Drop(Reason::NdNotOurs);
                 }
                 self.answer_solicitation(scene, packet, asked)
@@ -133,6 +148,26 @@ impl<P: Packet> Own<P> {
         };
         let sent = to.and_then(|to| write_advertisement(packet, said, to, scene.ingress.mac));
         sent.map_or(Verdict::Drop(Reason::NdInvalid), |()| Verdict::Reply)
+    }
+}
+
+impl<P> Own<P> {
+    /// What becomes of a neighbor's statement, after it was taken over or not: the kernel may have asked for it
+    /// as well, or may keep an old one up to date, and decides for itself what it believes.
+    fn learned(&mut self, scene: Scene<'_>, learned: Learned) -> Verdict {
+        if self.has_kernel(scene) {
+            self.punt(scene, Class::Neighbor)
+        } else {
+            Verdict::Drop(reason_of(learned))
+        }
+    }
+
+    /// Whether the kernel answers for an address on this port: its own, no VIP.
+    fn answers_itself(&self, scene: Scene<'_>, address: IpAddr) -> bool {
+        let words = address_words(address);
+        let is_its_own = scene.distribution.owner(words) == Owner::Interface(scene.ingress.id)
+            || self.is_kernels(scene, address);
+        self.has_kernel(scene) && is_its_own && !scene.distribution.is_vip(words)
     }
 }
 

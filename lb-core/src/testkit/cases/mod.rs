@@ -14,6 +14,7 @@ mod ipv6;
 mod link;
 mod martians;
 mod neighbors;
+mod punted;
 mod routed;
 mod states;
 mod strangers;
@@ -30,6 +31,7 @@ pub fn cases() -> Vec<Case> {
     let mut list = List {
         cases: Vec::new(),
         configuration: String::new(),
+        has_exception_path: false,
         port: FIRST_PORT,
     };
     for add in [
@@ -46,6 +48,7 @@ pub fn cases() -> Vec<Case> {
         discovery::add,
         neighbors::add,
         states::add,
+        punted::add,
     ] {
         add(&mut list);
     }
@@ -61,6 +64,7 @@ const PORTS_EACH: u16 = 8;
 struct List {
     cases: Vec<Case>,
     configuration: String,
+    has_exception_path: bool,
     port: u16,
 }
 
@@ -110,8 +114,9 @@ impl List {
             name,
             row,
             configuration: self.configuration.clone(),
+            has_exception_path: self.has_exception_path,
             steps,
-            in_memory_only: None,
+            in_memory_only: self.has_exception_path.then_some(NEEDS_A_KERNEL),
             one_segment: None,
         });
     }
@@ -140,5 +145,7 @@ impl Added<'_> {
 
 /// Frames of which an answer quotes what is at hand.
 const QUOTES_WHAT_IS_AT_HAND: &str = "an error quotes the first segment only";
+/// Cases with an exception path.
+const NEEDS_A_KERNEL: &str = "the program would need a device of the kernel";
 /// Cases in which time passes.
 const TIME_PASSES: &str = "time passes";

@@ -26,7 +26,7 @@ pub(super) fn add(list: &mut List) {
     }
 }
 
-const fn v4(host: Host) -> (Ipv4Addr, MacAddr) {
+pub(super) const fn v4(host: Host) -> (Ipv4Addr, MacAddr) {
     (host.v4, host.mac)
 }
 

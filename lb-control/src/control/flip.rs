@@ -1,0 +1,97 @@
+//! Flips: weights that move, and the wait for lcores before anything is built.
+//!
+//! WO 00/30294: from master module 54 to the index of configuration table 64.
+//! Not here: what one flip takes in and what has to wait (`desired::weights`).
+//! Easy to get wrong: what is compared with the wanted weights is what was published, not what was meant to be: whatever
+//! went wrong before, the next call sees it.
+
+use std::time::Duration;
+
+use lb_core::config::Distribution;
+use parking_lot::RwLockReadGuard;
+
+use super::{Control, State, since_1970};
+use crate::desired::{Busy, ServiceWeights, weights};
+
+/// Between two looks whether every lcore has left the generation before.
+const TRY_AGAIN: Duration = Duration::from_micros(50);
+
+/// Looks before a change gives up: 100 ms.
+const TRIES: u32 = 2000;
+
+impl Control {
+    /// Makes these the weights in force, with one flip for all, or none where nothing has changed; answers the
+    /// generation.
+    ///
+    /// Services that are not named go back to their configured weights, those that are `static` and ask no agents have
+    /// them anyway, and names that are not configured are passed over. One flip may only do so much
+    /// ([`weights::PLACES_PER_FLIP`]); who has to wait for it has his turn with the next calls.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing was changed.
+    pub fn set_weights(&self, wanted: &[ServiceWeights]) -> Result<u64, Busy> {
+        let mut changes = self.changes.lock();
+        let changes = &mut *changes;
+        let (step, next) = {
+            let state = self.state.read();
+            let published = state.publisher.current();
+            let step = weights::step(&state.current.config, published, wanted, changes.first);
+            if step.now.is_empty() {
+                let generation = published.generation;
+                let had_to_wait = state.weights_waiting > 0;
+                drop(state);
+                if had_to_wait {
+                    self.state.write().weights_waiting = 0;
+                }
+                return Ok(generation);
+            }
+            drop(state);
+            let state = self.wait_until_ready()?;
+            for (at, weights) in &step.now {
+                if let Some(service) = changes.in_force.services.get_mut(*at) {
+                    for (backend, weight) in service.backends.iter_mut().zip(weights) {
+                        backend.weight = *weight;
+                    }
+                }
+            }
+            let changed: Vec<usize> = step.now.iter().map(|(at, _)| *at).collect();
+            let next = state.publisher.reweigh(&changes.in_force, &changed);
+            // Fewer backends with a weight than the document has been checked for: no limit can be passed.
+            (step, next.map_err(|_| Busy)?)
+        };
+        let generation = self.flip(next, |state| state.weights_waiting = step.waiting)?;
+        changes.first = step.next;
+        Ok(generation)
+    }
+
+    /// The state, once what is built from it can be published.
+    pub(super) fn wait_until_ready(&self) -> Result<RwLockReadGuard<'_, State>, Busy> {
+        for _ in 0..TRIES {
+            let state = self.state.read();
+            if state.publisher.is_ready() {
+                return Ok(state);
+            }
+            drop(state);
+            std::thread::sleep(TRY_AGAIN);
+        }
+        Err(Busy)
+    }
+
+    /// Flips to a distribution, and changes with it what `enter` changes; the generation.
+    pub(super) fn flip(
+        &self,
+        next: Distribution,
+        enter: impl FnOnce(&mut State),
+    ) -> Result<u64, Busy> {
+        let mut state = self.state.write();
+        // Whoever has waited until ready is not refused: nobody else flips.
+        let Ok(generation) = state.publisher.publish(next) else {
+            state.publisher.abandon();
+            return Err(Busy);
+        };
+        state.flips += 1;
+        state.flipped_at = since_1970().as_secs_f64();
+        enter(&mut state);
+        Ok(generation)
+    }
+}

@@ -1,0 +1,247 @@
+//! What can be looked at: status, services, backends, ports, lcores, drops, neighbors, routes, explanations.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use lb_control::supervisor::{Life, Task};
+use lb_control::view::{self, NeighborState, RouteOrigin, TaskState};
+
+use crate::client::{Client, PATIENCE};
+use crate::rig::{Rig, Setup};
+
+#[test]
+fn the_status_says_what_is_in_force() {
+    let rig = Rig::new();
+    let status: view::Status = Client::unix(&rig).get("/v1/status").done();
+    assert_eq!(
+        (status.revision, status.generation, status.flips),
+        (1, 1, 1)
+    );
+    assert_eq!((status.services, status.backends), (3, 4));
+    assert_eq!((status.ports, status.ports_up), (2, 1));
+    assert_eq!((status.lcores, status.lcores_beating), (1, 1));
+    assert_eq!(status.connections_ipv4.capacity, 1024);
+    assert_eq!(status.verdicts.forwarded, 97);
+    assert_eq!(status.received, 100);
+    let tasks: Vec<_> = status.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(tasks, ["api", "weights", "agent-check", "watch"]);
+    assert_eq!(status.warnings, ["port 1 (net_null1): no link"]);
+}
+
+#[test]
+fn services_and_backends_are_shown_with_what_is_in_force() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let services: view::Services = client.get("/v1/services").done();
+    let names: Vec<_> = services
+        .services
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["web", "dns", "web6"]);
+    let web: view::Service = client.get("/v1/services/web").done();
+    assert_eq!(web.summary, services.services[0]);
+    assert_eq!(web.summary.scheduler, "weighted-round-robin");
+    assert_eq!(web.summary.backends_taking, 2);
+    assert_eq!(web.backends[0].name, "web-1");
+    assert!(web.backends[0].is_resolved, "its neighbor is configured");
+    assert!(!web.backends[1].is_resolved, "nobody has asked for it yet");
+    let one: view::Backend = client.get("/v1/services/web/backends/web-1").done();
+    assert_eq!(one, web.backends[0]);
+    client.get("/v1/services/mail").refused(404);
+    client.get("/v1/services/web/backends/dns-1").refused(404);
+}
+
+#[test]
+fn backends_of_all_services_come_a_page_at_a_time() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let mut names = Vec::new();
+    let mut next = Some("0".to_owned());
+    while let Some(after) = next {
+        let page: view::Backends = client
+            .get(&format!("/v1/backends?limit=3&after={after}"))
+            .done();
+        names.extend(page.backends.into_iter().map(|one| one.name));
+        next = page.next;
+    }
+    assert_eq!(names, ["web-1", "web-2", "dns-1", "web-6"]);
+    let web: view::Backends = client.get("/v1/backends?service=web").done();
+    assert_eq!((web.backends.len(), web.next), (2, None));
+    client.get("/v1/backends?service=mail").refused(404);
+    client.get("/v1/backends?limit=1001").refused(400);
+    let beyond: view::Backends = client.get("/v1/backends?after=99").done();
+    assert_eq!((beyond.backends.len(), beyond.next), (0, None));
+}
+
+#[test]
+fn ports_lcores_and_drops_are_those_of_the_data_path() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let ports: view::Ports = client.get("/v1/ports").done();
+    assert_eq!(ports.ports[0].interface.as_deref(), Some("client"));
+    assert_eq!(
+        ports.ports[0].addresses,
+        ["198.51.100.1/24", "2001:db8:1::1/64"]
+    );
+    assert_eq!(
+        (ports.ports[1].rx_missed, ports.ports[1].tx_dropped),
+        (1, 5)
+    );
+    let lcores: view::Lcores = client.get("/v1/lcores").done();
+    let lcore = &lcores.lcores[0];
+    assert_eq!(
+        (lcore.lcore, lcore.received, lcore.empty_polls),
+        (1, 100, 7)
+    );
+    assert_eq!(lcore.polls.len(), 33);
+    assert_eq!(lcore.verdicts.dropped, 3);
+    let drops: view::Drops = client.get("/v1/drops").done();
+    assert_eq!((drops.dropped, drops.reasons[0].packets), (3, 3));
+    assert!(drops.reasons.iter().all(|one| !one.sentence.is_empty()));
+}
+
+#[test]
+fn neighbors_and_routes_are_those_that_packets_meet() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let neighbors: view::Neighbors = client.get("/v1/neighbors").done();
+    let of = |address: &str| {
+        let mut all = neighbors.neighbors.iter();
+        all.find(|one| one.address == address).unwrap()
+    };
+    assert_eq!(of("10.0.0.11").state, NeighborState::Static);
+    assert_eq!(of("10.0.0.11").mac.as_deref(), Some("02:00:00:00:01:11"));
+    assert_eq!(of("10.0.0.12").state, NeighborState::Unresolved);
+    assert_eq!(of("10.0.0.12").interface.as_deref(), Some("server"));
+    let routes: view::Routes = client.get("/v1/routes").done();
+    assert_eq!(routes.routes.len(), 5);
+    assert_eq!(routes.routes[0].prefix, "198.51.100.0/24");
+    assert_eq!(routes.routes[0].origin, RouteOrigin::Connected);
+    assert_eq!(routes.routes[4].via.as_deref(), Some("198.51.100.254"));
+}
+
+#[test]
+fn a_weight_is_explained_in_words() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let explained: view::Explained = client.get("/v1/explain?service=web").done();
+    assert_eq!(explained.weights, "even");
+    assert_eq!(explained.backends.len(), 2);
+    assert_eq!(explained.backends[1].configured_weight, 300);
+    let rules = &explained.backends[0].rules;
+    assert!(!rules.is_empty() && rules.iter().all(|rule| !rule.sentence.is_empty()));
+    client.get("/v1/explain?service=mail").refused(404);
+    client.get("/v1/explain").refused(400);
+}
+
+#[test]
+fn weights_from_elsewhere_are_put_in_force_and_shown() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let sent = r#"{"ttl_seconds":60,"services":[{"service":"web","backends":[
+        {"backend":"web-1","weight":10},{"backend":"web-2","weight":90}]}]}"#;
+    let taken: view::Taken = client.put("/v1/weights", sent).done();
+    assert_eq!(taken.taken, 1);
+    let began = Instant::now();
+    loop {
+        let web: view::Service = client.get("/v1/services/web").done();
+        let weights: Vec<_> = web
+            .backends
+            .iter()
+            .map(|one| one.effective_weight)
+            .collect();
+        if weights[0] * 9 == weights[1] {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{weights:?}");
+    }
+    let explained: view::Explained = client.get("/v1/explain?service=web").done();
+    assert!(explained.source.contains("uid "), "{}", explained.source);
+    client
+        .put("/v1/weights", &sent.replace("web-2", "web-9"))
+        .refused(404);
+    client
+        .put("/v1/weights", &sent.replace("60", "0"))
+        .refused(422);
+}
+
+#[test]
+fn a_task_that_panics_is_counted_and_the_others_go_on() {
+    let (sender, attempts) = channel();
+    let clumsy = Task::new("clumsy", move |_: &Life| {
+        let _ = sender.send(());
+        panic!("a fault of the test's own");
+    });
+    let rig = Rig::with(Setup {
+        tasks: vec![clumsy],
+        ..Setup::default()
+    });
+    for _ in 0..2 {
+        attempts.recv_timeout(PATIENCE).unwrap();
+    }
+    let mut client = Client::unix(&rig);
+    let status: view::Status = client.get("/v1/status").done();
+    let task = status
+        .tasks
+        .iter()
+        .find(|task| task.name == "clumsy")
+        .unwrap();
+    assert!(task.panics >= 1);
+    assert_eq!(
+        task.last_panic.as_deref(),
+        Some("a fault of the test's own")
+    );
+    let others = status.tasks.iter().filter(|task| task.name != "clumsy");
+    for other in others {
+        assert_eq!((other.panics, other.state), (0, TaskState::Running));
+    }
+    let page = client.get("/metrics");
+    assert!(
+        page.text()
+            .contains("lb_task_panics_total{task=\"clumsy\"}")
+    );
+    assert_eq!(client.put("/v1/config", "{}").status, 200);
+}
+
+#[test]
+fn a_lcore_that_stands_still_is_told() {
+    let rig = Rig::new();
+    rig.figures.stands_still.store(true, Ordering::Relaxed);
+    let mut client = Client::unix(&rig);
+    let began = Instant::now();
+    loop {
+        let status: view::Status = client.get("/v1/status").done();
+        if status.lcores_beating == 0 {
+            assert!(status.warnings.iter().any(|one| one.starts_with("lcore 1")));
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE);
+    }
+    rig.figures.stands_still.store(false, Ordering::Relaxed);
+    loop {
+        let lcores: view::Lcores = client.get("/v1/lcores").done();
+        if lcores.lcores[0].is_beating {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn the_end_of_the_control_side_ends_its_tasks_and_its_socket() {
+    let mut rig = Rig::with_tcp();
+    let board = rig.running.as_ref().unwrap().board();
+    let mut idle = Client::unix(&rig);
+    assert_eq!(idle.get("/v1/status").status, 200);
+    rig.stop();
+    assert!(
+        board
+            .tasks()
+            .iter()
+            .all(|task| task.state == TaskState::Ended)
+    );
+    assert!(!rig.socket().exists());
+    assert!(idle.answer().is_none());
+}

@@ -1,0 +1,102 @@
+//! One kernel device and what it was told to look like.
+//!
+//! WO 00/30294, Fig. 8: pseudo-network driver 57 with its parameters. Tells the kernel differences only.
+//! Easy to get wrong: what the operator changes on the device (`ip addr add`, `ip link set down`) is his; only what
+//! came from the configuration is taken away again.
+
+use std::fs;
+use std::io;
+
+use super::Interface;
+use super::device::Device;
+use super::netlink::Netlink;
+
+/// A device with its number.
+pub(super) struct Kernel {
+    name: String,
+    index: u32,
+    device: Box<dyn Device>,
+    netlink: Netlink,
+    told: Option<Interface>,
+}
+
+impl Kernel {
+    pub(super) fn new(name: String, device: Box<dyn Device>) -> io::Result<Self> {
+        let netlink = Netlink::open()?;
+        Ok(Self {
+            index: netlink.index_of(&name)?,
+            name,
+            device,
+            netlink,
+            told: None,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn device(&self) -> &dyn Device {
+        self.device.as_ref()
+    }
+
+    pub(super) fn device_mut(&mut self) -> &mut dyn Device {
+        self.device.as_mut()
+    }
+
+    /// Makes the device look like this; what the kernel refused, as sentences. It is not asked for the same again.
+    pub(super) fn arrange(&mut self, interface: &Interface) -> Vec<String> {
+        if self.told.as_ref() == Some(interface) {
+            return Vec::new();
+        }
+        let told = self.told.replace(interface.clone());
+        let (index, netlink) = (self.index, &mut self.netlink);
+        let mut failures = Vec::new();
+        let name = &self.name;
+        let mut note = |what: String, done: io::Result<()>| {
+            if let Err(cause) = done {
+                failures.push(format!("kernel device {name}: {what}: {cause}"));
+            }
+        };
+        let told = told.as_ref();
+        if told.is_none_or(|told| told.mac != interface.mac) {
+            let done = netlink.set_mac(index, interface.mac);
+            note(format!("MAC address {}", interface.mac), done);
+        }
+        if told.is_none_or(|told| told.mtu != interface.mtu) {
+            let done = netlink.set_mtu(index, interface.mtu);
+            note(format!("MTU {}", interface.mtu), done);
+        }
+        if told.is_none() {
+            note("up".to_owned(), netlink.set_up(index));
+        }
+        if told.is_none_or(|told| told.is_up != interface.is_up) {
+            let done = netlink.set_carrier(index, interface.is_up);
+            note("carrier".to_owned(), done);
+        }
+        let before = told.map_or(&[][..], |told| &told.addresses);
+        for &address in before.iter().filter(|a| !interface.addresses.contains(a)) {
+            let done = netlink.remove_address(index, address);
+            note(format!("removing {address}"), done);
+        }
+        let new: Vec<_> = interface
+            .addresses
+            .iter()
+            .filter(|address| !before.contains(address))
+            .collect();
+        if new.iter().any(|address| address.address().is_ipv6()) {
+            allow_ipv6(name);
+        }
+        for &&address in &new {
+            let done = netlink.add_address(index, address);
+            note(format!("address {address}"), done);
+        }
+        failures
+    }
+}
+
+/// Where the namespace switches IPv6 off for new devices, this one has it all the same: it was asked for. A
+/// kernel without IPv6 says so when the address is set.
+fn allow_ipv6(name: &str) {
+    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "0");
+}
