@@ -23,13 +23,8 @@ pub enum DoorError {
     #[error("--control none stands beside other addresses; expected one or the other")]
     NoneAndOthers,
     /// It cannot be opened.
-    #[error("--control {address}: {source}")]
-    Listen {
-        /// Which.
-        address: Address,
-        /// Why.
-        source: ListenError,
-    },
+    #[error("--control {0}")]
+    Listen(#[from] ListenError),
     /// A token's file is of no use.
     #[error("{option} {source}")]
     Token {
@@ -70,25 +65,17 @@ impl Doors {
         if options.control.is_empty() {
             return Ok(Self::by_default(options, access));
         }
-        let wanted: Vec<&str> = match options.control.as_slice() {
-            [none] if none == "none" => Vec::new(),
-            all if all.iter().any(|address| address == "none") => {
-                return Err(DoorError::NoneAndOthers);
-            }
-            all => all.iter().map(String::as_str).collect(),
-        };
         let tls = tls_files(options);
-        let listeners = wanted
+        let listeners = wanted(options)?
             .into_iter()
-            .map(|text| {
-                let address: Address = text.parse()?;
+            .map(|address| {
                 let listener = match (&address, tls.clone()) {
                     (&Address::Tcp(tcp), Some(files)) => {
                         Listener::bind_tls(tcp, files, access.takes_tokens())
                     }
                     _ => Listener::bind(&address),
                 };
-                listener.map_err(|source| DoorError::Listen { address, source })
+                Ok(listener?)
             })
             .collect::<Result<_, DoorError>>()?;
         Ok(Self {
@@ -128,6 +115,31 @@ impl Doors {
         });
         open.chain(self.remark.clone()).collect()
     }
+}
+
+/// The addresses that the options name; what can be seen of them before anything is opened is refused.
+///
+/// # Errors
+/// See [`DoorError`].
+pub fn wanted(options: &Options) -> Result<Vec<Address>, DoorError> {
+    let texts: &[String] = match options.control.as_slice() {
+        [none] if none == "none" => &[],
+        all if all.iter().any(|address| address == "none") => {
+            return Err(DoorError::NoneAndOthers);
+        }
+        all => all,
+    };
+    let read = |text: &String| {
+        let address: Address = text.parse()?;
+        match &address {
+            Address::Tcp(tcp) if options.tls_certificate.is_none() && !tcp.ip().is_loopback() => {
+                let source = ListenError::Plain(address.clone());
+                Err(DoorError::Listen(source))
+            }
+            _ => Ok(address),
+        }
+    };
+    texts.iter().map(read).collect()
 }
 
 fn tls_files(options: &Options) -> Option<TlsFiles> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 
+use crate::doors;
 use crate::interface_daemon::way::Way;
 use crate::placement::RxOption;
 
@@ -117,6 +118,7 @@ impl CommandLine {
         };
         let options = Options::try_parse_from(std::iter::once(name).chain(ours))?;
         refuse_misplaced(&eal)?;
+        doors::wanted(&options).map_err(refuse)?;
         Ok(Self { eal, options })
     }
 }
