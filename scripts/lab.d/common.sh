@@ -9,6 +9,7 @@ TREE=$(cd "$LAB_D/../.." && pwd)
 PLACES=(client box switch s1 s2 s3)
 SERVERS=(1 2 3)
 DEMO=/run/lb-demo-$PREFIX # record of a demo that runs
+CONTROL=$STATE/state/control.sock
 BIG=/var/cache/lb-lab/big
 BIG_OCTETS=209715200
 BIG_SHA256=0c3d5ad5a300446a0efc38e319940253c2fa6e7f62ab87f6c041501ce569d292

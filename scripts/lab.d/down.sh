@@ -42,6 +42,7 @@ tear_down() {
     if [ -f "$STATE/namespaces" ]; then
         while read -r name; do remove_namespace "$name"; done <"$STATE/namespaces"
     fi
+    unlimit_servers
     if [ -f "$STATE/pids/box" ]; then remove_dpdk_files; fi
     # On hugepages the region lies elsewhere, and the state directory holds a link to it.
     if [ -L "$STATE/state/region" ]; then rm -f "$(readlink "$STATE/state/region")"; fi

@@ -55,17 +55,19 @@ server() {
     ip -n "$PREFIX-$s" route add 2001:db8:1::/64 via 2001:db8:2::254 table 20
     mkdir "$dir"
     "$LAB_D/nginx-conf" "$s" "$dir" "$BIG" >"$dir/nginx.conf"
+    "$LAB_D/words" >"$dir/words.txt"
     spawn "$s-nginx" "$s" nginx -p "$dir" -c "$dir/nginx.conf"
     spawn "$s-echo" "$s" python3 "$LAB_D/echo" "10.0.0.1$n" "2001:db8:2::1$n"
 }
 
 lab_up() {
-    local one_armed="" owner="" n via4=198.51.100.1 via6=2001:db8:1::1 port=eth0
+    local one_armed="" owner="" quotas=() n via4=198.51.100.1 via6=2001:db8:1::1 port=eth0
     while [ $# -gt 0 ]; do
         case $1 in
         --one-armed) one_armed=1 via4=10.0.0.1 via6=2001:db8:2::1 port=eth1 ;;
         --owner) owner=${2:?lab: --owner needs a process id}; shift ;;
-        *) fail "up knows --one-armed and --owner PID, not \"$1\"" ;;
+        --quotas) read -ra quotas <<<"${2:?lab: --quotas needs three parts of a CPU}"; shift ;;
+        *) fail "up knows --one-armed, --quotas and --owner PID, not \"$1\"" ;;
         esac
         shift
     done
@@ -74,8 +76,7 @@ lab_up() {
     mkdir -p "$STATE/pids"
     [ -z "$owner" ] || spawn_watch "$owner"
     for n in "${PLACES[@]}"; do namespace "$n"; done
-    ip -n "$PREFIX-switch" link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-    ip -n "$PREFIX-switch" link set br0 up
+    ip -n "$PREFIX-switch" link add br0 up type bridge stp_state 0 forward_delay 0 mcast_snooping 0
     wire client eth0 02:00:00:00:02:01 box client 02:00:00:00:00:01
     wire box server 02:00:00:00:00:02 switch box 02:00:00:00:03:0a
     wire client eth1 02:00:00:00:02:02 switch client 02:00:00:00:03:0b
@@ -93,5 +94,6 @@ lab_up() {
         until_true 10 inside client curl -sf --noproxy '*' --max-time 1 "http://10.0.0.1$n/" ||
             fail "nginx of s$n does not answer: see $STATE/s$n-nginx.log"
     done
+    [ ${#quotas[@]} = 0 ] || limit_servers "${quotas[@]}"
     echo "lab: $PREFIX is up; state and logs are in $STATE"
 }
