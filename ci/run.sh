@@ -49,7 +49,8 @@ bench() {
 # limit STEP: seconds, after which it has failed.
 limit() {
     case $1 in
-    lint | loom | fuzz | schemathesis | system) echo 900 ;;
+    loom | fuzz | schemathesis) echo 900 ;;
+    lint | system) echo 1500 ;;
     test) echo 1200 ;;
     bench) echo 600 ;;
     *) echo 300 ;;
