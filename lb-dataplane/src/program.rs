@@ -64,7 +64,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
         .as_deref()
         .map(read_configuration)
         .transpose()?;
-    let stop = stop_on_signals()?;
+    let signals = Signals::heard()?;
     let wants_huge = !line.eal.iter().any(|word| word == "--no-huge");
     let (eal, _) = Eal::init(line.eal).map_err(|error| match error {
         InitError::Arguments | InitError::Stray(_) | InitError::Nul(_) | InitError::Device => {
@@ -77,7 +77,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
             "device {device:?} could not be set up; the EAL's lines above say why"
         )));
     }
-    let outcome = run_with(&eal, &options, text, wants_huge, &stop);
+    let outcome = run_with(&eal, &options, text, wants_huge, signals);
     // The pools are counted even when the run failed; the first failure is the one to tell.
     let closed = eal.close().map_err(Failure::from);
     outcome.and(closed)
@@ -88,8 +88,9 @@ fn run_with(
     options: &Options,
     text: Option<String>,
     wants_huge: bool,
-    stop: &Arc<AtomicBool>,
+    signals: Signals,
 ) -> Result<(), Failure> {
+    let stop = &signals.stop;
     let infos = choose_ports(eal, options)?;
     let present: PortsPresent = infos.iter().map(|info| info.id).collect();
     let name = options.config.as_deref().map(Path::display);
@@ -146,7 +147,7 @@ fn run_with(
             .map_or_else(Counters::new, InterfaceDaemon::counters),
         state_directory: shared.directory().map(Path::to_owned),
     });
-    let running = run_control(&control, &observed, daemon, doors);
+    let running = run_control(&control, &observed, daemon, doors, signals.reload);
     if running.is_ok() {
         wait(options, &shared, &observed.workers, &handles, stop, began);
     }
@@ -220,10 +221,8 @@ fn run_control(
     observed: &Arc<Observed>,
     daemon: Option<InterfaceDaemon>,
     doors: Doors,
+    reload: Arc<AtomicBool>,
 ) -> Result<Running, Failure> {
-    let reload = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&reload))
-        .context("signal handlers")?;
     let switch: Arc<dyn Switch> = Arc::clone(observed) as Arc<dyn Switch>;
     let running = lb_control::run(lb_control::Parts {
         control: Arc::clone(control),
@@ -243,13 +242,29 @@ fn run_control(
     Ok(running)
 }
 
-/// A flag that SIGINT and SIGTERM set, from now on: a start that is interrupted ends as cleanly as a run.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signal handlers")?;
+/// Flags that signals set, from the very start: one that comes early is not lost, and does not kill the program.
+struct Signals {
+    /// SIGINT and SIGTERM: a start that is interrupted ends as cleanly as a run.
+    stop: Arc<AtomicBool>,
+    /// SIGHUP: the document's file is to be read again.
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn heard() -> Result<Self, Failure> {
+        let flag = |signals: &[i32]| {
+            let flag = Arc::new(AtomicBool::new(false));
+            for &signal in signals {
+                signal_hook::flag::register(signal, Arc::clone(&flag))
+                    .context("signal handlers")?;
+            }
+            Ok::<_, anyhow::Error>(flag)
+        };
+        Ok(Self {
+            stop: flag(&[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?,
+            reload: flag(&[signal_hook::consts::SIGHUP])?,
+        })
     }
-    Ok(stop)
 }
 
 /// The file that the report goes to, empty: an earlier run's report must not pass for this one's.

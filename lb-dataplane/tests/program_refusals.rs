@@ -80,6 +80,100 @@ fn what_is_wrong_with_an_option_of_ours_is_said_before_anything_starts() {
 }
 
 #[test]
+fn a_door_that_cannot_be_opened_is_said_before_anything_starts() {
+    let eal = &format!("{EAL} {NULLS}");
+    let place = Place::new("doors");
+    place.write("a-file", "no socket");
+    place.write("short", "0123456789");
+    place.write("wrong.pem", "no certificate");
+    let tls = "--tls-certificate wrong.pem --tls-key wrong.pem --tls-clients wrong.pem";
+    are_refused(
+        &place,
+        2,
+        &[
+            (
+                eal,
+                "--control here",
+                "--control here: expected unix:PATH, such as unix:/run/lb/control.sock, or HOST:PORT",
+            ),
+            (
+                eal,
+                "--control unix:",
+                "expected unix: and a path of 1 to 103 octets",
+            ),
+            (
+                eal,
+                "--control 127.0.0.1:65536",
+                "expected unix:PATH, such as",
+            ),
+            (
+                eal,
+                "--control none --control unix:x",
+                "--control none stands beside other addresses; expected one or the other",
+            ),
+            (
+                eal,
+                "--control 192.0.2.1:8080",
+                "without TLS only an address of this machine alone is possible, such as 127.0.0.1:8080",
+            ),
+            (
+                eal,
+                "--control 0.0.0.0:0",
+                "without TLS only an address of this machine alone is possible",
+            ),
+            (
+                eal,
+                "--control unix:missing/control.sock",
+                "--control unix:missing/control.sock: ",
+            ),
+            (
+                eal,
+                "--control unix:a-file",
+                "there is a file that is no socket; remove it, or choose another path",
+            ),
+            (eal, "--tls-certificate wrong.pem", "--tls-key <FILE>"),
+            (eal, "--tls-key wrong.pem", "--tls-certificate <FILE>"),
+            (eal, "--tls-clients wrong.pem", "--tls-certificate <FILE>"),
+            (eal, "--admin operator", "--tls-certificate <FILE>"),
+            (eal, "--reader collector", "--tls-certificate <FILE>"),
+            (
+                eal,
+                &format!("--control 127.0.0.1:0 {tls}"),
+                "wrong.pem: no certificate in it",
+            ),
+            (
+                eal,
+                "--admin-token-file missing",
+                "--admin-token-file missing: cannot be read: No such file",
+            ),
+            (
+                eal,
+                "--agent-token-file short",
+                "--agent-token-file short: expected one line of 16 to 4096 visible ASCII characters",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_address_that_somebody_answers_at_is_not_taken_over() {
+    if lacks_processors() {
+        return;
+    }
+    let place = Place::new("answered");
+    let listener = std::os::unix::net::UnixListener::bind(place.path("taken.sock")).unwrap();
+    let eal = &format!("{EAL} {NULLS}");
+    let said = "another program answers there; stop it, or choose another address";
+    are_refused(&place, 2, &[(eal, "--control unix:taken.sock", said)]);
+    drop(listener);
+    // Nobody answers any more; what is left of it is taken over.
+    let ended = place.run(&format!(
+        "{eal} -- --mbufs 1023 --control unix:taken.sock --run-for 0.1 --report r.json"
+    ));
+    ended.went_well();
+}
+
+#[test]
 fn ports_that_do_not_exist_are_named_with_those_that_do() {
     let nulls = &format!("{EAL} {NULLS}");
     let none = EAL;

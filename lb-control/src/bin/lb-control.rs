@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use lb_control::api::{Access, Address, Listener, TlsFiles, Token};
-use lb_control::device::{self, Trust, Way};
+use lb_control::device::{self, NoWay, Trust, Way};
 
 /// Between two looks whether the program should end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -157,7 +157,11 @@ fn parts(options: Options) -> Result<device::Parts, String> {
         key: options.box_key.clone(),
         token: options.box_token_file.clone(),
     };
-    let boxes = Way::to_all(&options.boxes, &trust).map_err(|why| format!("--box {why}"))?;
+    let boxes = Way::to_all(&options.boxes, &trust).map_err(|why| match why {
+        // The file's name says which option it is.
+        NoWay::File { .. } => why.to_string(),
+        why => format!("--box {why}"),
+    })?;
     let agent_token = options.agent_token_file.as_deref().map(Token::from_file);
     let access = Access {
         readers: options.reader.clone(),
