@@ -24,8 +24,9 @@ use crate::shared::{Epochs, Slice};
 /// What a search found: where, which way the packet goes, and the entry.
 pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
 
-/// Entries of which most lie in some cache, so that no line is long on its way.
-const CACHED: u32 = 1 << 17;
+/// Entries that lie, with their buckets, in a second-level cache of a megabyte or so: no line is long on its way. What
+/// a larger cache holds, packets passing by may have pushed out of it.
+const CACHED: u32 = 1 << 13;
 
 /// Asked for a table of keys that are neither IPv4's (2 words) nor IPv6's (5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
