@@ -12,6 +12,7 @@ mod check;
 pub mod distribution;
 pub mod document;
 mod interfaces;
+mod kernel;
 mod later;
 mod locate;
 pub mod lookup;
@@ -30,6 +31,7 @@ mod whole;
 pub use check::{check, parse, read};
 pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
 pub use document::{BackendState, Document, schema};
+pub use kernel::{KernelInterface, KernelNetwork, KernelRoute};
 pub use model::{
     AgentCheck, Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor,
     Timeouts,
