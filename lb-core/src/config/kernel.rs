@@ -13,6 +13,13 @@ use super::prefix::{Cidr, Prefix};
 use crate::id::PortId;
 use crate::route::NextHop;
 
+/// Metric of the document's routes, here and in the kernel's main table: a routing daemon's own routes (20 to 1024 as
+/// a rule) go before them, a last resort of the operator's behind.
+pub const DOCUMENT_METRIC: u32 = 4000;
+
+/// Who has set the routes that we put into the kernel: our `rtm_protocol`, which rt_protos(5) gives to nobody else.
+pub const PROTOCOL_ID: u8 = 76;
+
 /// The kernel's view of the ports that have a kernel device, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelNetwork {

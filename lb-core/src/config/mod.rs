@@ -31,7 +31,7 @@ mod whole;
 pub use check::{check, parse, read};
 pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
 pub use document::{BackendState, Document, schema};
-pub use kernel::{KernelInterface, KernelNetwork, KernelRoute};
+pub use kernel::{DOCUMENT_METRIC, KernelInterface, KernelNetwork, KernelRoute, PROTOCOL_ID};
 pub use model::{
     AgentCheck, Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor,
     Timeouts,
