@@ -207,24 +207,17 @@ impl<const W: usize> Conn<W> {
         }
     }
 
-    /// One's complement difference to add to the IP header's checksum going forward; its complement
-    /// serves the other way (RFC 1624, eqn 3).
-    #[inline]
-    #[must_use]
-    pub fn ip_delta(&self) -> u16 {
-        (self.deltas.load(Ordering::Relaxed) >> 16) as u16
-    }
-
-    /// One's complement difference to add to the TCP or UDP checksum going forward; its complement
-    /// serves the other way (RFC 1624, eqn 3).
+    /// One's complement differences to add to the checksums of the IP header and of TCP or UDP going forward; their
+    /// complements serve the other way (RFC 1624, eqn 3).
     #[inline]
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "takes a field out of a word"
+        reason = "takes fields out of a word"
     )]
-    pub fn l4_delta(&self) -> u16 {
-        self.deltas.load(Ordering::Relaxed) as u16
+    pub fn deltas(&self) -> (u16, u16) {
+        let word = self.deltas.load(Ordering::Relaxed);
+        ((word >> 16) as u16, word as u16)
     }
 
     /// Way back to the client, in the filter's numbers.

@@ -144,23 +144,18 @@ impl<const W: usize> ConnTable<W> {
         taken: u32,
         parts: impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
     ) {
-        let (mut missed, mut left, mut bit) = (0, taken, 1);
+        let mut missed = 0;
         if self.used_cells() > CACHED {
             for item in items.iter_mut().take(taken_len(taken)) {
                 self.primary(parts(item).0).touch();
             }
         }
-        for item in items.iter_mut() {
-            if left == 0 {
-                break;
-            }
-            if left & 1 != 0 {
+        for (at, item) in items.iter_mut().enumerate().take(taken_len(taken)) {
+            if taken & 1 << at != 0 {
                 let (hash, probe) = parts(item);
                 *probe = self.probe(hash);
-                missed |= if probe.is_no_slot() { bit } else { 0 };
+                missed |= u32::from(probe.is_no_slot()) << at;
             }
-            left >>= 1;
-            bit <<= 1;
         }
         let elsewhere = if missed == 0 {
             0
@@ -232,26 +227,18 @@ impl<const W: usize> ConnTable<W> {
         }
     }
 
-    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right, and what
-    /// a glance shows of it: perhaps that it is not live. `None` decides nothing; [`resolve`](Self::resolve) does.
+    /// The entries, for [`likely`](Entries::likely) look-ups of a whole burst.
     #[inline(always)]
     #[must_use]
-    pub fn resolve_likely(
-        &self,
-        probe: Probe,
-        key: &FlowKey<W>,
-    ) -> Option<(Direction, &Conn<W>, Glance)> {
-        let slot = probe.candidate();
-        let conn = self.cell(slot.cell()?)?;
-        let is_it = conn.has_key(slot.direction(), key);
-        is_it.then(|| (slot.direction(), conn, conn.glance()))
+    pub fn entries(&self) -> Entries<'_, W> {
+        Entries(&self.cells)
     }
 
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
     #[inline(always)]
     #[must_use]
     pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
-        let likely = self.resolve_likely(probe, key);
+        let likely = self.entries().likely(probe, key);
         if let Some((direction, conn, glance)) = likely
             && glance.is_live_in(0)
             && let Some(cell) = probe.candidate().cell()
@@ -388,6 +375,27 @@ impl<const W: usize> ConnTable<W> {
     #[inline]
     pub(super) fn count(&self, lane: &Lane<W>) -> Option<&Counter> {
         self.counts.get(lane.number()).map(|counter| &counter.0)
+    }
+}
+
+/// The entries of a table, in whatever life.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries<'a, const W: usize>(&'a [Conn<W>]);
+
+impl<'a, const W: usize> Entries<'a, W> {
+    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right, and what a
+    /// glance shows of it: perhaps that it is not live. `None` decides nothing; [`ConnTable::resolve`] does.
+    #[inline(always)]
+    #[must_use]
+    pub fn likely(
+        self,
+        probe: Probe,
+        key: &FlowKey<W>,
+    ) -> Option<(Direction, &'a Conn<W>, Glance)> {
+        let slot = probe.candidate();
+        let conn = self.0.get(slot.cell()? as usize)?;
+        let is_it = conn.has_key(slot.direction(), key);
+        is_it.then(|| (slot.direction(), conn, conn.glance()))
     }
 }
 

@@ -21,6 +21,18 @@ pub struct ServiceCounters {
     pub connections: Counter,
 }
 
+/// Counters by service slot, as many as there can be.
+pub(super) type Services = [ServiceCounters; MAX_SERVICES as usize];
+
+/// An array on the heap, made there.
+pub(super) fn all_of<T, const N: usize>(make: impl FnMut() -> T) -> Box<[T; N]> {
+    let all: Box<[T]> = std::iter::repeat_with(make).take(N).collect();
+    match all.try_into() {
+        Ok(array) => array,
+        Err(_) => unreachable!("{N} were taken"),
+    }
+}
+
 /// Counters of one lcore.
 #[derive(Debug)]
 pub struct LcoreCounters {
@@ -39,7 +51,7 @@ pub struct LcoreCounters {
     /// Questions for neighbors that we sent of our own accord.
     pub solicitations: Counter,
     drops: [Counter; Reason::COUNT],
-    services: Box<[ServiceCounters]>,
+    services: Box<Services>,
 }
 
 impl Default for LcoreCounters {
@@ -53,9 +65,7 @@ impl Default for LcoreCounters {
             held: Counter::default(),
             solicitations: Counter::default(),
             drops: std::array::from_fn(|_| Counter::default()),
-            services: (0..MAX_SERVICES)
-                .map(|_| ServiceCounters::default())
-                .collect(),
+            services: all_of(ServiceCounters::default),
         }
     }
 }
@@ -106,6 +116,12 @@ impl LcoreCounters {
     #[must_use]
     pub fn service(&self, slot: ServiceSlot) -> Option<&ServiceCounters> {
         self.services.get(slot.0 as usize)
+    }
+
+    /// Counters of all services, by slot.
+    #[inline(always)]
+    pub(super) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// Whether the equation of the module page holds; only between bursts.

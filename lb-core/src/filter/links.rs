@@ -1,29 +1,57 @@
 //! The ways to the backends, kept by each lcore for itself.
 //!
 //! No counterpart in the patent. A known flow names its backend by slot; its row in the neighbor table lies
-//! anywhere, and a thousand rows are a thousand cache lines. Here the resolved links stand side by side.
+//! anywhere, and a thousand rows are a thousand cache lines. Here the resolved ways stand side by side, with the
+//! addresses as they go into a frame.
 //! Easy to get wrong: what is kept is good for one generation of the distribution, and only until any neighbor's way
 //! changes; then all of it is forgotten, and found again flow by flow.
 
-use crate::config::Distribution;
+use super::counters::all_of;
 use crate::config::registry::MAX_BACKENDS;
-use crate::id::BackendSlot;
+use crate::config::{Distribution, PortView};
+use crate::id::{BackendSlot, PortId};
 use crate::route::neighbor::{Link, NeighborTable};
 
-/// Links by backend slot; those that are not kept are asked for.
+/// The way to a neighbor that is resolved, ready to be written: 16 octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Octets 0 to 7 of a frame: its MAC address, and ours to the middle.
+    pub(super) start: [u8; 8],
+    /// Octets 8 to 11: the rest of ours.
+    pub(super) rest: [u8; 4],
+    /// The port that frames leave on.
+    pub(super) port: PortId,
+}
+
+impl Way {
+    /// The way over a link, which leaves on `port`.
+    #[inline(always)]
+    pub(super) const fn new(link: Link, port: &PortView) -> Self {
+        Self {
+            start: port.source.head_behind(link.mac()),
+            rest: port.source.tail(),
+            port: port.id,
+        }
+    }
+}
+
+/// Ways by backend slot, as many as there can be: a number to compare with, instead of one to load.
+pub(super) type Ways = [Option<Way>; MAX_BACKENDS as usize];
+
+/// Ways by backend slot; those that are not kept are asked for.
 #[derive(Debug)]
 pub(super) struct BackendLinks {
-    links: Box<[Option<Link>]>,
+    ways: Box<Ways>,
     /// Slots that may have been filled.
     filled: usize,
-    /// Of what they are links: generation of the distribution, changes of the neighbor table.
+    /// Of what they are ways: generation of the distribution, changes of the neighbor table.
     of: (u64, u32),
 }
 
 impl Default for BackendLinks {
     fn default() -> Self {
         Self {
-            links: vec![None; MAX_BACKENDS as usize].into(),
+            ways: all_of(|| None),
             filled: 0,
             of: (0, 0),
         }
@@ -43,24 +71,24 @@ impl BackendLinks {
 
     #[cold]
     fn forget(&mut self) {
-        if let Some(filled) = self.links.get_mut(..self.filled) {
+        if let Some(filled) = self.ways.get_mut(..self.filled) {
             filled.fill(None);
         }
         self.filled = 0;
     }
 
-    /// The link to a backend, if it is kept.
+    /// All of them, by slot; `None` for those that are not kept.
     #[inline(always)]
-    pub(super) fn get(&self, slot: BackendSlot) -> Option<Link> {
-        self.links.get(slot.0 as usize).copied().flatten()
+    pub(super) fn ways(&self) -> &Ways {
+        &self.ways
     }
 
-    /// Keeps a link, found after the last [`renew`](Self::renew).
+    /// Keeps a way, found after the last [`renew`](Self::renew).
     #[inline]
-    pub(super) fn keep(&mut self, slot: BackendSlot, link: Link) {
+    pub(super) fn keep(&mut self, slot: BackendSlot, way: Way) {
         let at = slot.0 as usize;
-        if let Some(place) = self.links.get_mut(at) {
-            *place = Some(link);
+        if let Some(place) = self.ways.get_mut(at) {
+            *place = Some(way);
             self.filled = self.filled.max(at + 1);
         }
     }

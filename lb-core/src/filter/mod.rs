@@ -22,6 +22,7 @@ mod reply;
 mod rewrite;
 mod select;
 mod solicit;
+mod straight;
 pub mod verdict;
 
 use std::sync::Arc;
@@ -43,9 +44,10 @@ pub use verdict::{AppId, Reason, Verdict};
 
 use flight::{Batch, Item, Places};
 use limit::{Bucket, Rate};
-use links::BackendLinks;
+use links::{BackendLinks, Way};
 use punt::Punts;
 use rewrite::Family;
+use straight::Straight;
 
 /// Packets that one call takes at most.
 pub const BURST: usize = 32;
@@ -168,7 +170,7 @@ impl<P> Own<P> {
 fn forward(distribution: &Distribution, link: Link, frame: &mut [u8]) -> Verdict {
     match distribution.port(link.port()) {
         Some(port) => {
-            rewrite::address_frame(frame, link.mac(), port.source);
+            rewrite::address_frame(frame, &Way::new(link, port));
             Verdict::Forward(link.port())
         }
         None => Verdict::Drop(Reason::NoRoute),
@@ -276,33 +278,33 @@ impl<P: Packet> Filter<P> {
             return;
         };
         let own_mac = OwnMac::new(scene.ingress.mac);
-        let (mut in_v4, mut in_v6, mut bit) = (0, 0, 1u32);
+        // Bits of the rarer kinds: what is neither is IPv4's.
+        let (mut in_v6, mut in_none) = (0, 0);
         let places = v4.items.iter_mut().zip(v6.items.iter_mut());
-        for ((packet, verdict), (v4, v6)) in packets.iter_mut().zip(verdicts).zip(places) {
+        let all = all_of(packets.len());
+        for (at, ((packet, verdict), (v4, v6))) in
+            packets.iter_mut().zip(verdicts).zip(places).enumerate()
+        {
             match frame::plain(packet.head(), packet.total_len(), own_mac) {
-                Plain::V4(flow) => {
-                    v4.fill(tables, flow);
-                    in_v4 |= bit;
-                }
+                Plain::V4(flow) => v4.fill(tables, flow),
                 Plain::V6(flow) => {
                     v6.fill(tables, flow);
-                    in_v6 |= bit;
+                    in_v6 |= 1 << at;
                 }
                 Plain::Other => match look_closer(packet, scene.ingress) {
-                    Parsed::FlowV4(flow) => {
-                        v4.fill(tables, flow);
-                        in_v4 |= bit;
-                    }
+                    Parsed::FlowV4(flow) => v4.fill(tables, flow),
                     Parsed::FlowV6(flow) => {
                         v6.fill(tables, flow);
-                        in_v6 |= bit;
+                        in_v6 |= 1 << at;
                     }
-                    other => *verdict = own.other(scene, other, packet),
+                    other => {
+                        *verdict = own.other(scene, other, packet);
+                        in_none |= 1 << at;
+                    }
                 },
             }
-            bit <<= 1;
         }
-        (v4.taken, v6.taken) = (in_v4, in_v6);
+        (v4.taken, v6.taken) = (all & !in_v6 & !in_none, in_v6);
     }
 
     /// Stage two: matches tags, and starts to bring the entries.
@@ -480,6 +482,15 @@ impl<P: Packet> Filter<P> {
     }
 }
 
+/// A bit for each of the first places of a burst.
+const fn all_of(len: usize) -> u32 {
+    if len < BURST {
+        (1 << len) - 1
+    } else {
+        u32::MAX
+    }
+}
+
 /// Stage three for one family.
 #[inline]
 fn decide<const W: usize, P: Packet>(
@@ -491,27 +502,29 @@ fn decide<const W: usize, P: Packet>(
 ) where
     FlowKey<W>: Family<W>,
 {
-    let mut taken = batch.taken;
+    let taken = batch.taken;
     if taken == 0 {
         return;
     }
     FlowKey::<W>::table(scene.tables).touch_burst(&batch.items, taken, |item| item.probe);
     // No packet begins to wait before the burst is over.
     let nobody_waits = own.pending.is_empty();
-    let (mut unknown, mut bit) = (0, 1u32);
+    let mut straight = Straight::new(own, scene);
+    let (mut unknown, mut here) = (0, 1u32);
     let places = batch.items.iter().zip(verdicts.iter_mut());
     for (packet, (item, verdict)) in packets.iter_mut().zip(places) {
-        if taken & 1 != 0 {
-            if nobody_waits && let Some(port) = own.straight(scene, item, packet) {
+        if taken & here != 0 {
+            if nobody_waits && let Some(port) = straight.send(item, packet) {
                 *verdict = Verdict::Forward(port);
-            } else if let Some(decided) = own.flow(scene, item, packet) {
-                *verdict = decided;
             } else {
-                unknown |= bit;
+                match own.flow(scene, item, packet) {
+                    Some(decided) => *verdict = decided,
+                    None => unknown |= here,
+                }
+                straight = Straight::new(own, scene);
             }
         }
-        taken >>= 1;
-        bit <<= 1;
+        here <<= 1;
     }
     if unknown != 0 {
         decide_unknown(batch, unknown, own, scene, packets, verdicts);

@@ -12,10 +12,10 @@ use crate::conn::{Conn, ConnTable, Lane};
 use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::frame::{ETHERNET, IPV4, IPV6};
 use crate::wire::checksum::{self, Delta};
-use crate::wire::ethernet::{MacWord, SourceMac};
 use crate::wire::octets::Octets;
 use crate::wire::{IpProtocol, MacAddr, ipv4};
 
+use super::links::Way;
 use super::{Lanes, Tables};
 
 /// The differences that one direction of a connection adds to its checksums.
@@ -31,9 +31,10 @@ impl Deltas {
     /// Those of the way to the backend.
     #[inline(always)]
     pub(super) fn of<const W: usize>(conn: &Conn<W>) -> Self {
+        let (ip, l4) = conn.deltas();
         Self {
-            ip: Delta::from_u16(conn.ip_delta()),
-            l4: Delta::from_u16(conn.l4_delta()),
+            ip: Delta::from_u16(ip),
+            l4: Delta::from_u16(l4),
         }
     }
 }
@@ -264,14 +265,17 @@ fn set_port<const TO_BACKEND: bool>(upper: &mut [u8], protocol: u8, opposite: u6
 
 /// Sets both Ethernet addresses.
 #[inline(always)]
-pub(super) fn address_frame(frame: &mut [u8], dst: MacWord, src: SourceMac) {
+pub(super) fn address_frame(frame: &mut [u8], way: &Way) {
     if let Some(macs) = frame.first_chunk_mut::<12>() {
-        macs.put_array::<0, 8>(src.head_behind(dst));
-        macs.put_array::<8, 4>(src.tail());
+        macs.put_array::<0, 8>(way.start);
+        macs.put_array::<8, 4>(way.rest);
     }
 }
 
 /// Sets both Ethernet addresses.
 pub(super) fn set_macs(frame: &mut [u8], dst: MacAddr, src: MacAddr) {
-    address_frame(frame, dst.word(), SourceMac::new(src));
+    if let Some(macs) = frame.first_chunk_mut::<12>() {
+        macs.put_array::<0, 6>(dst.0);
+        macs.put_array::<6, 6>(src.0);
+    }
 }

@@ -11,14 +11,15 @@ use crate::conn::{
     Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
 };
 use crate::flow::{DirectionKey, FlowKey, Protocol, Tuple};
-use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
+use crate::id::{BackendSlot, NeighborId, ServiceSlot};
 use crate::packet::Packet;
 use crate::scheduler::{Ask, Live, SchedulerKind};
 use crate::shared::LiveCounts;
 use crate::wire::tcp::Flags;
 
-use super::life::{SETTLED, STEERING, State, reset_is_plausible};
-use super::rewrite::{Deltas, Family, L4, address_frame};
+use super::life::{STEERING, State, reset_is_plausible};
+use super::links::Way;
+use super::rewrite::{Deltas, Family, L4};
 use super::{Item, Lanes, Own, Reason, Scene, Tables, Verdict};
 
 /// Picks that a new flow gets, when the backend already has a connection with its client's port.
@@ -31,51 +32,6 @@ impl Live for LiveCounts {
 }
 
 impl<P: Packet> Own<P> {
-    /// Stage three for the common packet: the next one of a connection that stays as it is, on a way that is
-    /// known. Gives the port to send it on. `None`, and nothing changed, for any other packet: see
-    /// [`flow`](Self::flow), which needs no such condition. Only while no packet waits for a neighbor.
-    #[inline(always)]
-    pub(super) fn straight<const W: usize>(
-        &mut self,
-        scene: Scene<'_>,
-        item: &Item<W>,
-        packet: &mut P,
-    ) -> Option<PortId>
-    where
-        FlowKey<W>: Family<W>,
-    {
-        let table = FlowKey::<W>::table(scene.tables);
-        let (direction, conn, glance) = table.resolve_likely(item.probe, &item.flow.key)?;
-        let stays = glance.is_live_in(SETTLED) && item.flow.flags & STEERING == 0;
-        if !stays {
-            return None;
-        }
-        // Also on the way back: a backend without a link may not be configured any more.
-        let mut link = self.links.get(conn.backend())?;
-        if direction == Direction::Reverse {
-            link = scene.tables.neighbors.link(noted_way_back(scene, conn)?)?;
-        }
-        let port = scene.distribution.port(link.port())?;
-        let octets = packet.total_len() as u64;
-        let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
-        if FlowKey::<W>::hops(frame) <= 1 || usize::from(item.flow.l4) != FlowKey::<W>::PLAIN_L4 {
-            return None;
-        }
-        if conn.last_seen() != scene.tick() {
-            refresh(scene, item, frame, direction, conn);
-        }
-        address_frame(frame, link.mac(), port.source);
-        if let Some(counters) = self.counters.service(conn.service()) {
-            counters.packets.add(1);
-            counters.octets.add(octets);
-        }
-        if !glance.is_one_way() {
-            let l4 = (FlowKey::<W>::PLAIN_L4, item.flow.protocol);
-            rewrite(frame, l4, direction, conn);
-        }
-        Some(link.port())
-    }
-
     /// Stage three for any TCP or UDP packet; `None` where no connection claims it.
     #[inline(never)]
     pub(super) fn flow<const W: usize>(
@@ -140,8 +96,10 @@ impl<P: Packet> Own<P> {
             self.remove(scene, id);
             return None;
         };
-        if let Some(link) = scene.tables.neighbors.link(backend_neighbor) {
-            self.links.keep(conn.backend(), link);
+        if let Some(link) = scene.tables.neighbors.link(backend_neighbor)
+            && let Some(port) = scene.distribution.port(link.port())
+        {
+            self.links.keep(conn.backend(), Way::new(link, port));
         }
         let is_tcp = item.flow.protocol == TCP;
         let state = State::from_u8(conn.state().protocol);
@@ -465,27 +423,6 @@ where
 
 const TCP: u8 = 6;
 
-/// Once a second and direction at most: notes in the entry that it is in use, and how far its sender has come; and
-/// that its neighbor is.
-#[inline(never)]
-fn refresh<const W: usize>(
-    scene: Scene<'_>,
-    item: &Item<W>,
-    frame: &[u8],
-    direction: Direction,
-    conn: &Conn<W>,
-) {
-    conn.touch(scene.tick());
-    if item.flow.protocol == TCP {
-        conn.note_sequence(direction, sequence(frame, item.flow.l4));
-    }
-    let neighbor = match direction {
-        Direction::Forward => scene.distribution.backend_neighbor(conn.backend()),
-        Direction::Reverse => noted_way_back(scene, conn),
-    };
-    neighbor.inspect(|&neighbor| scene.tables.neighbors.note_use(neighbor, scene.now.tick));
-}
-
 /// Step 220, but for the Ethernet addresses.
 #[inline(always)]
 fn rewrite<const W: usize>(frame: &mut [u8], l4: L4, direction: Direction, conn: &Conn<W>)
@@ -507,7 +444,10 @@ where
 
 /// The neighbor on the way back to the client, if the entry has one that is still right.
 #[inline(always)]
-fn noted_way_back<const W: usize>(scene: Scene<'_>, conn: &Conn<W>) -> Option<NeighborId> {
+pub(super) fn noted_way_back<const W: usize>(
+    scene: Scene<'_>,
+    conn: &Conn<W>,
+) -> Option<NeighborId> {
     let noted = conn.next_hop();
     // Zero, as a new entry has it, is not a number that was noted: epochs of routes begin at 1.
     let is_fresh = noted >> 16 == u32::from(scene.hop_epoch) && noted != 0;
@@ -516,7 +456,7 @@ fn noted_way_back<const W: usize>(scene: Scene<'_>, conn: &Conn<W>) -> Option<Ne
 
 /// The sequence number of a TCP packet.
 #[inline]
-fn sequence(frame: &[u8], l4: u16) -> u32 {
+pub(super) fn sequence(frame: &[u8], l4: u16) -> u32 {
     frame
         .get(usize::from(l4) + 4..)
         .and_then(<[u8]>::first_chunk)

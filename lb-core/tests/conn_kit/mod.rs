@@ -116,6 +116,6 @@ where
     conn.key(Direction::Forward) == flow.forward
         && Some(conn.key(Direction::Reverse)) == flow.reverse
         && (conn.service(), conn.backend()) == (flow.service, flow.backend)
-        && (conn.ip_delta(), conn.l4_delta()) == (flow.ip_delta, flow.l4_delta)
+        && conn.deltas() == (flow.ip_delta, flow.l4_delta)
         && [Direction::Forward, Direction::Reverse].map(|d| conn.sequence(d)) == flow.sequence
 }
