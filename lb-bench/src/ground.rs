@@ -85,6 +85,7 @@ fn distribution(network: &Network, tables: &Tables) -> Result<Distribution> {
     })?;
     let around = Surroundings {
         ports: &ports,
+        kernel: None,
         seed: SECRET.seed,
         neighbors: &tables.neighbors,
         now: BEGINNING,

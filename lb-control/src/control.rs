@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use lb_core::config::{Config, PortsPresent, Refusal};
+use lb_core::config::{Config, KernelNetwork, PortsPresent, Refusal};
 use lb_core::route::neighbor::Now;
 use parking_lot::{Mutex, RwLock};
 
@@ -71,6 +71,8 @@ struct Changing {
 struct State {
     publisher: Publisher,
     current: Arc<Current>,
+    /// The kernel's view of the network, where it is followed; of nothing until it is known.
+    network: Option<Arc<KernelNetwork>>,
     revisions: Revisions,
     flipped_at: f64,
     flips: u64,
@@ -97,8 +99,9 @@ impl Control {
         let by = Who { name, via: "file" };
         let draft = Draft::of(text.unwrap_or("{}"), &ports);
         let (read, document, config) = draft.checked()?;
+        let network = ports.follows_kernel().then(Arc::default);
         let next = publisher
-            .build(&config, now())
+            .build(&config, network.as_deref(), now())
             .map_err(|error| ApplyError::Refused(vec![error.refusal(&config, &read)]))?;
         if publisher.publish(next).is_err() {
             publisher.abandon();
@@ -125,6 +128,7 @@ impl Control {
             state: RwLock::new(State {
                 publisher,
                 current: Arc::new(Current::new(Arc::clone(&revision), document, config)),
+                network,
                 revisions,
                 flipped_at: since_1970().as_secs_f64(),
                 flips: 1,
@@ -166,7 +170,8 @@ impl Control {
         let changes = self.changes.lock();
         let state = self.state.read();
         let in_force = weights::carry_over(&config, &state.current.config, &changes.in_force);
-        let built = state.publisher.build(&in_force, (self.now)());
+        let network = state.network.as_deref();
+        let built = state.publisher.build(&in_force, network, (self.now)());
         state.publisher.abandon();
         match built {
             Ok(_) => Ok(config),

@@ -92,7 +92,7 @@ impl Shelf {
             Place {
                 slot,
                 weight: slot.map_or(0, |slot| look.distribution.weight(slot)),
-                neighbor: slot.and_then(|slot| look.distribution.backend_neighbor(slot)),
+                neighbor: slot.and_then(|slot| Some(look.distribution.backend(slot)?.neighbor)),
             }
         };
         Self {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use lb_core::config::distribution::BuildError;
 use lb_core::config::registry::Registry;
-use lb_core::config::{Config, Distribution, Surroundings};
+use lb_core::config::{Config, Distribution, KernelNetwork, Surroundings};
 use lb_core::filter::Tables;
 use lb_core::flow::HashSeed;
 use lb_core::id::PortId;
@@ -56,16 +56,22 @@ impl Publisher {
         self.writer.is_spare_free()
     }
 
-    /// Builds the next distribution. Nothing that lcores see changes. What is not published must be
-    /// [abandoned](Self::abandon).
+    /// Builds the next distribution, of a document and of the kernel's view of the network where that is followed.
+    /// Nothing that lcores see changes. What is not published must be [abandoned](Self::abandon).
     ///
     /// # Errors
     /// What the configuration needs and this box does not have; the build is abandoned already.
-    pub fn build(&self, config: &Config, now: Now) -> Result<Distribution, BuildError> {
+    pub fn build(
+        &self,
+        config: &Config,
+        kernel: Option<&KernelNetwork>,
+        now: Now,
+    ) -> Result<Distribution, BuildError> {
         let current = self.current();
         let live = self.tables.v4.live();
         let around = Surroundings {
             ports: &self.ports,
+            kernel,
             seed: self.seed,
             neighbors: &self.tables.neighbors,
             now,

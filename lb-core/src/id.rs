@@ -26,6 +26,11 @@ pub struct BackendSlot(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NeighborId(pub u32);
 
+impl NeighborId {
+    /// No row of any table: of what no route leads to. Packets for it are dropped.
+    pub const NOWHERE: Self = Self(u32::MAX - 2);
+}
+
 impl fmt::Display for PortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

@@ -207,7 +207,8 @@ impl Control {
         let in_force = weights::carry_over(&next.config, &current.config, &changes.in_force);
         let distribution = {
             let state = self.wait_until_ready()?;
-            let built = state.publisher.build(&in_force, (self.now)());
+            let network = state.network.as_deref();
+            let built = state.publisher.build(&in_force, network, (self.now)());
             built.map_err(|error| {
                 ApplyError::Refused(vec![error.refusal(&next.config, &next.text)])
             })?

@@ -1,13 +1,14 @@
-//! Flips: weights that move, and the wait for lcores before anything is built.
+//! Flips: weights that move, the kernel's network that changes, and the wait for lcores before anything is built.
 //!
-//! WO 00/30294: from master module 54 to the index of configuration table 64.
+//! WO 00/30294: from master module 54 and routing daemon 58 to the index of configuration table 64.
 //! Not here: what one flip takes in and what has to wait (`desired::weights`).
 //! Easy to get wrong: what is compared with the wanted weights is what was published, not what was meant to be: whatever
 //! went wrong before, the next call sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lb_core::config::Distribution;
+use lb_core::config::{Distribution, KernelNetwork};
 use parking_lot::RwLockReadGuard;
 
 use super::{Control, State, since_1970};
@@ -62,6 +63,31 @@ impl Control {
         let generation = self.flip(next, |state| state.weights_waiting = step.waiting)?;
         changes.first = step.next;
         Ok(generation)
+    }
+
+    /// Puts the kernel's view of the network in force beside the document, with one flip, or none where it is the one in
+    /// force already; answers the generation.
+    ///
+    /// Whatever comes later, documents and weights, is built with the latest. Backends that no route leads to any more
+    /// take no new flows until one does.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing was changed.
+    pub fn set_network(&self, network: Arc<KernelNetwork>) -> Result<u64, Busy> {
+        let changes = self.changes.lock();
+        {
+            let state = self.state.read();
+            if state.network.as_ref() == Some(&network) {
+                return Ok(state.publisher.current().generation);
+            }
+        }
+        let next = {
+            let state = self.wait_until_ready()?;
+            let built = (state.publisher).build(&changes.in_force, Some(&network), (self.now)());
+            // The document was taken once, and what is unreachable is no reason to refuse it.
+            built.map_err(|_| Busy)?
+        };
+        self.flip(next, |state| state.network = Some(network))
     }
 
     /// The state, once what is built from it can be published.

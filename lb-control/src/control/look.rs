@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lb_core::config::{Distribution, ServiceView};
+use lb_core::config::{Distribution, KernelNetwork, NetworkInForce, ServiceView};
 use lb_core::filter::Tables;
 use lb_core::id::BackendSlot;
 use lb_core::shared::Buffer;
@@ -17,6 +17,8 @@ use crate::desired::Current;
 pub struct Look<'a> {
     /// The document.
     pub revision: &'a Arc<Current>,
+    /// The kernel's view of the network beside it; `None` where there is no exception path.
+    pub network: Option<&'a KernelNetwork>,
     /// What packets meet. Its services stand in the document's order, and so do the backends of each, without those
     /// that are disabled.
     pub distribution: &'a Distribution,
@@ -41,6 +43,7 @@ impl<'a> Look<'a> {
         let published = state.publisher.published();
         Self {
             revision: &state.current,
+            network: state.network.as_deref(),
             distribution: published,
             generation: published.generation,
             buffer: published.buffer(),
@@ -50,6 +53,12 @@ impl<'a> Look<'a> {
             weights_waiting: state.weights_waiting,
             tables: state.publisher.tables(),
         }
+    }
+
+    /// Addresses, routes and neighbors in force: the document's and the kernel's.
+    #[must_use]
+    pub fn network_in_force(&self) -> NetworkInForce<'a> {
+        NetworkInForce::new(&self.revision.config, self.network)
     }
 
     /// A service by its name.

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use lb_core::config::{Backend, BackendState, Config, Distribution, Service};
+use lb_core::config::{Backend, BackendState, BackendView, Config, Distribution, Service};
 
 /// Places of schedulers that one flip lays out anew; about a tenth of a second of one processor. Services that
 /// would go beyond it wait for the next flip.
@@ -121,7 +121,11 @@ fn is_in_force(service: &Service, weights: &[u32], published: &Distribution, at:
     present
         .zip(&view.backends)
         .all(|((backend, &weight), &slot)| {
-            let is_enabled = backend.state == BackendState::Enabled;
+            // One that no route leads to has no weight, whoever wants one.
+            let is_enabled = backend.state == BackendState::Enabled
+                && published
+                    .backend(slot)
+                    .is_none_or(BackendView::is_reachable);
             published.weight(slot) == if is_enabled { weight } else { 0 }
         })
 }

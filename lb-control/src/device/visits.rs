@@ -143,7 +143,7 @@ fn services(text: &str) -> Result<Vec<Service>, Trouble> {
         let port = u16::try_from(interface.port.within()?).ok()?;
         Some(PortId(port))
     });
-    let ports: PortsPresent = ports.collect();
+    let ports = ports.collect::<PortsPresent>().with_kernel_routes();
     match check(&document, text, &ports) {
         Ok(config) => Ok(config.services),
         Err(refusals) => Err(unreadable(

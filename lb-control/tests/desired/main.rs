@@ -9,6 +9,7 @@
 mod cases;
 mod documents;
 mod files;
+mod network;
 mod scale;
 mod support;
 mod threads;

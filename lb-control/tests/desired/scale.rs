@@ -1,16 +1,20 @@
-//! A thousand services with a hundred backends each: how long a rebuild and a flip take.
+//! A thousand services with a hundred backends each, a hundred thousand routes: how long a rebuild and a flip take.
 //!
 //! No counterpart in the patent. The figures are printed (`--nocapture`); they mean something with `--release` only.
 //! Easy to get wrong: a Maglev table of 65,537 places takes a millisecond, so a thousand of them never fit into one
 //! flip; what is bounded is the flip.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lb_control::control::{Control, Patch, ServiceWeights};
 
-use lb_core::config::PortsPresent;
+use lb_core::config::{KernelNetwork, KernelRoute, PortsPresent, Prefix, StaticNeighbor};
 use lb_core::id::PortId;
+use lb_core::route::NextHop;
+use lb_core::wire::MacAddr;
 
 use super::support::{Start, somebody};
 
@@ -159,3 +163,78 @@ fn all_weights_of_a_thousand_small_maglev_tables_change_with_three_flips() {
     let flips = run("maglev", ",\"maglev_table_size\":8191");
     assert_eq!(flips, SERVICES.div_ceil(402));
 }
+
+/// Ten thousand where nothing is optimised.
+const ROUTES: u32 = if cfg!(debug_assertions) {
+    10_000
+} else {
+    100_000
+};
+
+/// The kernel's view with this many routes through fifty routers, `missing` of them left out.
+fn full_table(missing: usize) -> Arc<KernelNetwork> {
+    let routes = (0..ROUTES).map(|number| {
+        let network = Ipv4Addr::from_bits(0x1400_0000 + number * 256);
+        let hop = NextHop {
+            port: PortId(1),
+            gateway: Some(Ipv4Addr::from_bits(0x0a00_c800 + number % 50).into()),
+        };
+        KernelRoute {
+            prefix: Prefix::containing(network.into(), 24),
+            metric: 20,
+            protocol: 186,
+            hops: vec![(hop, 1)],
+        }
+    });
+    Arc::new(KernelNetwork {
+        routes: routes.skip(missing).collect(),
+        ..KernelNetwork::default()
+    })
+}
+
+#[test]
+fn a_full_table_of_the_kernels_beside_a_thousand_services() {
+    println!("{ROUTES} routes of the kernel's");
+    for (what, text) in [
+        ("one interface", ONE_INTERFACE.to_owned()),
+        (
+            "all services",
+            document("maglev", "even", ",\"maglev_table_size\":8191"),
+        ),
+    ] {
+        println!(" beside {what}");
+        let mut it = Start {
+            text: Some(&text),
+            follows_kernel: true,
+            ..Start::default()
+        }
+        .side()
+        .unwrap();
+        it.reader.rest();
+        let (full, fewer) = (full_table(0), full_table(1));
+        let set = |what, network: &Arc<KernelNetwork>| {
+            timed(what, || {
+                it.control.set_network(Arc::clone(network)).unwrap()
+            })
+        };
+        set("  all routes come", &full);
+        set("  one goes", &fewer);
+        set("  nothing changes", &full_table(1));
+        let mut neighbor = KernelNetwork::clone(&fewer);
+        neighbor.neighbors.push(StaticNeighbor {
+            address: [10, 0, 200, 1].into(),
+            mac: MacAddr([2, 0, 0, 0, 9, 9]),
+            port: PortId(1),
+        });
+        let generation = it.control.look(|look| look.distribution.route_generation);
+        set("  a neighbor comes", &Arc::new(neighbor));
+        it.control.look(|look| {
+            assert_eq!(look.distribution.route_generation, generation);
+            let routes = look.network_in_force().routes().len();
+            assert_eq!(routes, full.routes.len() - 1 + 2);
+        });
+    }
+}
+
+const ONE_INTERFACE: &str = r#"{"interfaces":[{"port":0,"name":"client","addresses":["198.51.100.1/24"]},
+    {"port":1,"name":"server","addresses":["10.0.0.1/16"]}]}"#;

@@ -64,7 +64,7 @@ fn check_keys(document: &Document, ports: &PortsPresent) -> Result<Config, Refus
         }
         None => None,
     };
-    let mut network = Network::new();
+    let mut network = Network::new(ports.follows_kernel());
     interfaces::check(&document.interfaces, ports, &mut network, &mut refusals);
     next_hops::check_routes(&document.routes, &mut network, &mut refusals);
     let neighbors = next_hops::check_neighbors(&document.neighbors, &network, &mut refusals);

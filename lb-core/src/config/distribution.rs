@@ -14,12 +14,13 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::kernel::KernelRoute;
 use super::lookup::{Lookup, LookupKey};
 use super::{Cidr, Forwarding, OnMiss, Timeouts};
-use crate::flow::{AddressWords, DirectionKey, Protocol};
+use crate::flow::{AddressWords, DirectionKey, FlowHash, Protocol};
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::route::neighbor::NeighborTable;
-use crate::route::{NextHop, RouteTable};
+use crate::route::{NextHops, RouteTable};
 use crate::scheduler::Scheduler;
 use crate::wire::MacAddr;
 use crate::wire::ethernet::SourceMac;
@@ -66,8 +67,25 @@ pub struct BackendView {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    /// Row of the neighbor through which it is reached.
+    /// Row of the neighbor through which it is reached, the first of several; [`NeighborId::NOWHERE`] while no
+    /// route leads there.
     pub neighbor: NeighborId,
+}
+
+impl BackendView {
+    /// Whether a route leads there.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.neighbor != NeighborId::NOWHERE
+    }
+}
+
+/// The ways to a backend behind a multipath route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Paths {
+    hops: NextHops,
+    /// Row of each next hop.
+    rows: Box<[NeighborId]>,
 }
 
 /// A port, as the filter needs it.
@@ -79,8 +97,10 @@ pub struct PortView {
     pub mac: MacAddr,
     /// The same, ready to be written into a frame.
     pub source: SourceMac,
-    /// Addresses of its interface; none where the configuration has no interface for it.
+    /// Addresses of its interface; none where the configuration has no interface for it, nor the kernel an address.
     pub addresses: Vec<Cidr>,
+    /// False while its kernel device is down: nothing passes.
+    pub is_up: bool,
 }
 
 impl PortView {
@@ -129,11 +149,13 @@ pub struct Distribution {
     addresses: Lookup,
     backends: Arc<[Option<BackendView>]>,
     backend_neighbors: Arc<[NeighborId]>,
-    /// By slot, like the two before it.
+    /// By slot, as far as there are backends behind multipath routes.
+    paths: Arc<[Option<Paths>]>,
+    /// By slot, like the three before it.
     weights: Vec<u32>,
     routes: Arc<RouteTable>,
-    /// Digest of what routes were made from.
-    routes_made_of: u64,
+    /// What routes were made from: a digest, and the kernel's.
+    routes_made_of: (u64, Arc<[KernelRoute]>),
     pinned: Arc<[NeighborId]>,
     configured: Arc<[(NeighborId, PortId, MacAddr)]>,
 }
@@ -144,7 +166,10 @@ impl Default for Distribution {
     }
 }
 
+/// Instead of a row: no such backend.
 const ABSENT: NeighborId = NeighborId(u32::MAX);
+/// Instead of a row: one of several, by the flow.
+const SEVERAL: NeighborId = NeighborId(u32::MAX - 1);
 const IS_INTERFACE: u64 = 0;
 const IS_VIP: u64 = 1;
 
@@ -159,6 +184,7 @@ impl Distribution {
                 mac,
                 source: SourceMac::new(mac),
                 addresses: Vec::new(),
+                is_up: true,
             })
             .collect();
         Self {
@@ -172,9 +198,10 @@ impl Distribution {
             addresses: Lookup::default(),
             backends: Arc::default(),
             backend_neighbors: Arc::default(),
+            paths: Arc::default(),
             weights: Vec::new(),
-            routes: Arc::new(RouteTable::build([])),
-            routes_made_of: 0,
+            routes: Arc::default(),
+            routes_made_of: (0, Arc::default()),
             pinned: Arc::default(),
             configured: Arc::default(),
         }
@@ -233,11 +260,45 @@ impl Distribution {
     }
 
     /// The neighbor of the backend with this slot, if it is still configured: all that a known flow needs.
+    ///
+    /// It may be none that the neighbor table has: [`NeighborId::NOWHERE`] while no route leads to the backend, and
+    /// another while several do, among which [`backend_neighbor_of_flow`](Self::backend_neighbor_of_flow) chooses.
     #[inline]
     #[must_use]
     pub fn backend_neighbor(&self, slot: BackendSlot) -> Option<NeighborId> {
         let &id = self.backend_neighbors.get(slot.0 as usize)?;
         if id == ABSENT { None } else { Some(id) }
+    }
+
+    /// The row to which a flow's packets go, of what [`backend_neighbor`](Self::backend_neighbor) has answered.
+    #[inline]
+    #[must_use]
+    pub fn backend_neighbor_of_flow(
+        &self,
+        answered: NeighborId,
+        slot: BackendSlot,
+        flow: FlowHash,
+    ) -> NeighborId {
+        if answered == SEVERAL {
+            self.one_of_several(slot, flow)
+        } else {
+            answered
+        }
+    }
+
+    #[cold]
+    fn one_of_several(&self, slot: BackendSlot, flow: FlowHash) -> NeighborId {
+        let paths = self.paths.get(slot.0 as usize).and_then(Option::as_ref);
+        let row = paths.and_then(|paths| paths.rows.get(paths.hops.place_of_flow(flow.0)));
+        row.copied().unwrap_or(NeighborId::NOWHERE)
+    }
+
+    /// Backends that no route leads to, each with its service.
+    pub fn unreachable(&self) -> impl Iterator<Item = (&ServiceView, &BackendView)> {
+        let backends = self.backends.iter().flatten();
+        backends
+            .filter(|backend| !backend.is_reachable())
+            .filter_map(|backend| Some((self.service(backend.service)?, backend)))
     }
 
     /// The weight in force of the backend with this slot; 0: no new flows, or no such backend.
@@ -249,7 +310,7 @@ impl Distribution {
     /// Longest match in the routing table.
     #[inline]
     #[must_use]
-    pub fn route(&self, address: IpAddr) -> Option<&NextHop> {
+    pub fn route(&self, address: IpAddr) -> Option<&NextHops> {
         self.routes.lookup(address)
     }
 

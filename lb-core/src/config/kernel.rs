@@ -2,7 +2,7 @@
 //!
 //! WO 00/30294, box 58: the routing daemon brings it, and with it the control processor's own programs steer the
 //! data path. A document and a [`KernelNetwork`] together make a distribution.
-//! Not here: how the kernel is asked (`routing_daemon`), and which of two routes to one prefix wins (`distribution`).
+//! Not here: how the kernel is asked (`routing_daemon`), and which of two routes to one prefix wins (`in_force`).
 //! Easy to get wrong: a kernel's route table may hold one prefix several times, with different metrics; the lowest is
 //! in force, and the others wait behind it.
 
@@ -19,6 +19,9 @@ pub const DOCUMENT_METRIC: u32 = 4000;
 
 /// Who has set the routes that we put into the kernel: our `rtm_protocol`, which rt_protos(5) gives to nobody else.
 pub const PROTOCOL_ID: u8 = 76;
+
+/// `rtm_protocol` of routes that the kernel makes of its own addresses, by `<linux/rtnetlink.h>`.
+pub(super) const RTPROT_KERNEL: u8 = 2;
 
 /// The kernel's view of the ports that have a kernel device, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod backends;
 mod check;
 pub mod distribution;
 pub mod document;
+mod in_force;
 mod interfaces;
 mod kernel;
 mod later;
@@ -31,6 +32,7 @@ mod whole;
 pub use check::{check, parse, read};
 pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
 pub use document::{BackendState, Document, schema};
+pub use in_force::{NetworkInForce, RouteInForce, Source};
 pub use kernel::{DOCUMENT_METRIC, KernelInterface, KernelNetwork, KernelRoute, PROTOCOL_ID};
 pub use model::{
     AgentCheck, Backend, Config, Forwarding, Interface, OnMiss, Route, Service, StaticNeighbor,

@@ -30,6 +30,8 @@ pub(super) struct Network {
     pub(super) interfaces_known: bool,
     /// False once a route was refused.
     pub(super) routes_known: bool,
+    /// The kernel may lead where the document does not.
+    follows_kernel: bool,
 }
 
 /// How an address is reached.
@@ -42,7 +44,7 @@ enum Reach {
 
 impl Network {
     /// A network of nothing, before any interface or route was looked at.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(follows_kernel: bool) -> Self {
         Self {
             interfaces: Vec::new(),
             routes: Vec::new(),
@@ -50,6 +52,7 @@ impl Network {
             own: HashMap::new(),
             interfaces_known: true,
             routes_known: true,
+            follows_kernel,
         }
     }
 
@@ -123,9 +126,9 @@ impl Network {
         }
     }
 
-    /// Refuses a host that no route leads to.
+    /// Refuses a host that no route leads to, unless the kernel may know one.
     pub(super) fn reachable(&self, address: IpAddr) -> Result<(), String> {
-        let known = self.interfaces_known && self.routes_known;
+        let known = self.interfaces_known && self.routes_known && !self.follows_kernel;
         if known && self.reach(address) == Reach::Nowhere {
             return Err(format!(
                 "no route leads to {address}; expected an address behind a route, or {}",
@@ -135,10 +138,13 @@ impl Network {
         Ok(())
     }
 
-    /// Refuses a host that is not on an interface's network, or that a longer route leads away from.
+    /// Refuses a host that is not on an interface's network, or that a longer route leads away from. Where nothing in
+    /// the document leads, the kernel may have an address on the host's network.
     pub(super) fn adjacent(&self, address: IpAddr) -> Result<(), String> {
         let known = self.interfaces_known && self.routes_known;
-        if known && self.reach(address) != Reach::Connected {
+        let reach = self.reach(address);
+        let may_be_the_kernels = self.follows_kernel && reach == Reach::Nowhere;
+        if known && !may_be_the_kernels && reach != Reach::Connected {
             return Err(format!(
                 "{address} is on no interface's network, which forwarding `direct` needs; {}",
                 self.expected_networks()

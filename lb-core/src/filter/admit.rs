@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use crate::config::{OnMiss, Owner, ServiceView};
-use crate::flow::{DirectionKey, FlowKey, address_words};
+use crate::flow::{DirectionKey, FlowHash, FlowKey, address_words};
 use crate::frame::{Ip, Parsed, is_martian};
 use crate::id::BackendSlot;
 use crate::packet::Packet;
@@ -106,7 +106,7 @@ impl<P: Packet> Own<P> {
                 if is_martian(dst) || dst.is_multicast() {
                     return Verdict::Drop(Reason::MartianDestination);
                 }
-                self.transit(scene, dst, packet)
+                self.transit(scene, dst, item.hash, packet)
             }
         }
     }
@@ -147,7 +147,7 @@ impl<P: Packet> Own<P> {
         };
         match owner {
             Owner::Other if self.is_kernels(scene, ip.dst) => self.punt_ip(scene, ip),
-            Owner::Other => self.transit(scene, ip.dst, packet),
+            Owner::Other => self.transit(scene, ip.dst, flow_of(scene, ip), packet),
             Owner::Interface(_) if self.has_kernel(scene) && !is_vip(scene, ip.dst) => {
                 self.punt_ip(scene, ip)
             }
@@ -184,7 +184,13 @@ impl<P: Packet> Own<P> {
     }
 
     /// Neither to a VIP nor to us: routed, where the configuration wants that.
-    fn transit(&mut self, scene: Scene<'_>, dst: IpAddr, packet: &mut P) -> Verdict {
+    fn transit(
+        &mut self,
+        scene: Scene<'_>,
+        dst: IpAddr,
+        flow: FlowHash,
+        packet: &mut P,
+    ) -> Verdict {
         if !scene.distribution.transit {
             return Verdict::Drop(Reason::NotForUs);
         }
@@ -195,7 +201,7 @@ impl<P: Packet> Own<P> {
         if hops <= 1 {
             return self.hops_ran_out(scene, packet);
         }
-        match self.next_hop(scene, dst) {
+        match self.next_hop(scene, dst, flow) {
             Err(reason) => Verdict::Drop(reason),
             Ok(neighbor) => {
                 match dst {
@@ -206,6 +212,13 @@ impl<P: Packet> Own<P> {
             }
         }
     }
+}
+
+/// Which flow a packet without ports belongs to: that of its two addresses.
+fn flow_of(scene: Scene<'_>, ip: Ip) -> FlowHash {
+    let v4 = FlowKey::<2>::pack(ip.src, ip.dst, 0, 0, 0).map(|key| scene.tables.v4.hash(&key));
+    let v6 = || FlowKey::<5>::pack(ip.src, ip.dst, 0, 0, 0).map(|key| scene.tables.v6.hash(&key));
+    v4.or_else(v6).unwrap_or_default()
 }
 
 /// Whether a service uses an address, be it an interface's or not.

@@ -10,7 +10,7 @@ use crate::config::{BackendView, Distribution, Forwarding, OnMiss, ServiceView};
 use crate::conn::{
     Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
 };
-use crate::flow::{DirectionKey, FlowKey, Protocol, Tuple};
+use crate::flow::{DirectionKey, FlowHash, FlowKey, Protocol, Tuple};
 use crate::id::{BackendSlot, NeighborId, ServiceSlot};
 use crate::packet::Packet;
 use crate::scheduler::{Ask, Live, SchedulerKind};
@@ -120,17 +120,23 @@ impl<P: Packet> Own<P> {
         if !is_one_way && FlowKey::<W>::hops(packet.head()) <= 1 {
             return Some(self.hops_ran_out(scene, packet));
         }
-        if let Some(counters) = self.counters.service(conn.service()) {
-            counters.packets.add(1);
-            counters.octets.add(packet.total_len() as u64);
-        }
         let neighbor = match direction {
-            Direction::Forward => backend_neighbor,
-            Direction::Reverse => match self.way_back(scene, &item.flow.key, conn) {
+            Direction::Forward if backend_neighbor == NeighborId::NOWHERE => {
+                return Some(Verdict::Drop(Reason::NoRoute));
+            }
+            Direction::Forward => {
+                let slot = conn.backend();
+                (scene.distribution).backend_neighbor_of_flow(backend_neighbor, slot, item.hash)
+            }
+            Direction::Reverse => match self.way_back(scene, item, conn) {
                 Ok(neighbor) => neighbor,
                 Err(reason) => return Some(Verdict::Drop(reason)),
             },
         };
+        if let Some(counters) = self.counters.service(conn.service()) {
+            counters.packets.add(1);
+            counters.octets.add(packet.total_len() as u64);
+        }
         if is_first_of_tick {
             scene.tables.neighbors.note_use(neighbor, scene.now.tick);
         }
@@ -210,7 +216,7 @@ impl<P: Packet> Own<P> {
     fn way_back<const W: usize>(
         &mut self,
         scene: Scene<'_>,
-        key: &FlowKey<W>,
+        item: &Item<W>,
         conn: &Conn<W>,
     ) -> Result<NeighborId, Reason>
     where
@@ -219,18 +225,20 @@ impl<P: Packet> Own<P> {
         if let Some(neighbor) = noted_way_back(scene, conn) {
             return Ok(neighbor);
         }
-        let neighbor = self.next_hop(scene, key.dst())?;
+        let neighbor = self.next_hop(scene, item.flow.key.dst(), item.hash)?;
         conn.set_next_hop(u32::from(scene.hop_epoch) << 16 | neighbor.0);
         Ok(neighbor)
     }
 
-    /// The neighbor on the way to any address.
+    /// The neighbor on the way to any address: of several, the one of this flow.
     pub(super) fn next_hop(
         &mut self,
         scene: Scene<'_>,
         to: std::net::IpAddr,
+        flow: FlowHash,
     ) -> Result<NeighborId, Reason> {
-        let hop = scene.distribution.route(to).ok_or(Reason::NoRoute)?;
+        let hops = scene.distribution.route(to).ok_or(Reason::NoRoute)?;
+        let hop = hops.of_flow(flow.0);
         let address = hop.gateway.unwrap_or(to);
         let neighbors = &scene.tables.neighbors;
         let neighbor = neighbors
@@ -378,10 +386,15 @@ impl<P: Packet> Own<P> {
             return Verdict::Drop(Reason::TtlExpired);
         }
         let tuple = tuple(&item.flow.key, service.protocol);
-        match self
-            .pick(scene, service, &tuple)
-            .and_then(|slot| scene.distribution.backend_neighbor(slot))
-        {
+        let known = self.pick(scene, service, &tuple).and_then(|slot| {
+            let answered = scene.distribution.backend_neighbor(slot)?;
+            let of_flow = scene
+                .distribution
+                .backend_neighbor_of_flow(answered, slot, item.hash);
+            Some(of_flow)
+        });
+        match known {
+            Some(NeighborId::NOWHERE) => Verdict::Drop(Reason::NoRoute),
             Some(neighbor) => self.send(scene, neighbor, packet.head_mut()),
             None => Verdict::Drop(Reason::NoBackend),
         }

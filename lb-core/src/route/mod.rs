@@ -9,8 +9,10 @@
 //! itself.
 
 pub mod neighbor;
+mod next_hops;
 mod ranges;
 mod search;
 mod table;
 
+pub use next_hops::NextHops;
 pub use table::{NextHop, RouteTable};

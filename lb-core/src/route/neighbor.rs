@@ -282,22 +282,55 @@ impl NeighborTable {
         answers_us: bool,
         now: Now,
     ) -> Learned {
-        let Some(row) = self.find(address, port).and_then(|id| self.row(id)) else {
-            return Learned::Unasked;
+        let row = match self.unconfigured(address, port) {
+            Ok(row) => row,
+            Err(why) => return why,
         };
-        if row.flags.load(Ordering::Acquire) & STATIC != 0 {
-            return Learned::Static;
-        }
         let is_awaited = row.unanswered.load(Ordering::Relaxed) > 0;
         let is_known = row.link.load(Ordering::Relaxed) != 0;
         if !(answers_us && is_awaited || is_known) || !mac.is_unicast() {
             return Learned::Unasked;
         }
+        self.confirm(row, port, mac, now);
+        Learned::Updated
+    }
+
+    /// Takes over what the kernel believes of a neighbor: only of a row that there is and that is not configured. It is
+    /// reachable from now on, and packets that wait for it may go.
+    pub fn tell(&self, address: IpAddr, port: PortId, mac: MacAddr, now: Now) -> Learned {
+        match self.unconfigured(address, port) {
+            Ok(row) if mac.is_unicast() => {
+                self.confirm(row, port, mac, now);
+                Learned::Updated
+            }
+            Ok(_) => Learned::Unasked,
+            Err(why) => why,
+        }
+    }
+
+    /// The kernel has given a neighbor up, or forgotten it: it is asked for anew, if anybody needs it. What is known
+    /// serves until the questions have stayed without an answer.
+    pub fn doubt(&self, address: IpAddr, port: PortId) {
+        if let Ok(row) = self.unconfigured(address, port) {
+            row.confirmed.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The row of an address, unless it is configured.
+    fn unconfigured(&self, address: IpAddr, port: PortId) -> Result<&Row, Learned> {
+        let row = self.find(address, port).and_then(|id| self.row(id));
+        let row = row.ok_or(Learned::Unasked)?;
+        if row.flags.load(Ordering::Acquire) & STATIC != 0 {
+            return Err(Learned::Static);
+        }
+        Ok(row)
+    }
+
+    fn confirm(&self, row: &Row, port: PortId, mac: MacAddr, now: Now) {
         self.set_link(row, Some(Link::new(port, mac)));
         row.confirmed.store(now.tick, Ordering::Relaxed);
         row.unanswered.store(0, Ordering::Relaxed);
         self.learned.fetch_add(1, Ordering::AcqRel);
-        Learned::Updated
     }
 
     /// Whether the caller shall send a question for this row now; one lcore at a time gets true.
@@ -583,6 +616,50 @@ mod tests {
         }
         assert_eq!(questions, 10);
         assert_eq!(table.link(id), None);
+    }
+
+    #[test]
+    fn what_the_kernel_knows_serves_us_where_we_need_it_and_only_there() {
+        let table = NeighborTable::new(64);
+        assert_eq!(
+            table.tell(address(1), PORT, mac(1), at(1)),
+            Learned::Unasked
+        );
+        assert_eq!(table.iter().count(), 0);
+        let id = table.find_or_create(address(1), PORT, at(1)).unwrap();
+        let learned = table.learned();
+        assert_eq!(
+            table.tell(address(1), PORT, mac(1), at(1)),
+            Learned::Updated
+        );
+        assert_eq!(table.link(id), Some(Link::new(PORT, mac(1))));
+        assert_ne!(table.learned(), learned, "packets that wait may go");
+        let group = MacAddr([1, 0, 0, 0, 0, 1]);
+        assert_eq!(table.tell(address(1), PORT, group, at(2)), Learned::Unasked);
+        table.set_static(id, PORT, mac(7));
+        assert_eq!(table.tell(address(1), PORT, mac(8), at(3)), Learned::Static);
+        assert_eq!(table.link(id).unwrap().mac().address(), mac(7));
+    }
+
+    #[test]
+    fn a_neighbor_that_the_kernel_has_lost_is_asked_at_once_and_serves_until_it_stays_silent() {
+        let table = NeighborTable::new(64);
+        let id = table.find_or_create(address(1), PORT, at(1)).unwrap();
+        table.pin(id, true);
+        table.tell(address(1), PORT, mac(1), at(1));
+        table.maintain(0, 64, at(2), |_| panic!("it was reachable a second ago"));
+        table.doubt(address(1), PORT);
+        let mut questions = 0;
+        for second in 3..=5 {
+            table.maintain(0, 64, at(second), |_| questions += 1);
+            assert!(table.link(id).is_some(), "second {second}");
+        }
+        assert_eq!(questions, MAX_SOLICITATIONS);
+        table.maintain(0, 64, at(6), |_| {});
+        assert_eq!(table.link(id), None);
+        table.set_static(id, PORT, mac(7));
+        table.doubt(address(1), PORT);
+        assert_eq!(table.link(id).unwrap().mac().address(), mac(7));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::NextHops;
 use super::ranges::{Prefix, lay_out, sort};
 use super::search::RangeTree;
 use crate::id::PortId;
@@ -28,7 +29,7 @@ pub struct NextHop {
 /// Longest-prefix routes of both families, immutable once built.
 #[derive(Clone, Debug)]
 pub struct RouteTable {
-    hops: Box<[NextHop]>,
+    hops: Box<[NextHops]>,
     v4: RangeTree<u32, 16, 8>,
     v6: HalvedRanges,
     prefixes: usize,
@@ -38,16 +39,17 @@ pub struct RouteTable {
 const NOWHERE: u32 = u32::MAX;
 
 impl RouteTable {
-    /// Builds a table from (network, prefix length, next hop), in any order.
+    /// Builds a table from (network, prefix length, next hops), in any order. A route without next hops drops:
+    /// its addresses are answered as if there were no route, whatever shorter prefix holds them.
     ///
     /// Of two equal prefixes the last given wins. Host bits of a network are ignored, and a length
     /// above 32 or 128 counts as 32 or 128: refusing such input is the configuration's task.
     #[must_use]
-    pub fn build(routes: impl IntoIterator<Item = (IpAddr, u8, NextHop)>) -> Self {
+    pub fn build(routes: impl IntoIterator<Item = (IpAddr, u8, Option<NextHops>)>) -> Self {
         let mut hops = Hops::default();
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, len, hop) in routes {
-            let hop = hops.index(hop);
+            let hop = hop.map_or(NOWHERE, |hop| hops.index(hop));
             match network {
                 IpAddr::V4(network) => v4.push(Prefix::new(network.to_bits(), len, hop)),
                 IpAddr::V6(network) => v6.push(Prefix::new(network.to_bits(), len, hop)),
@@ -63,28 +65,34 @@ impl RouteTable {
         }
     }
 
-    /// Next hop of an IPv4 address, as a big-endian number; `None`: no route.
+    /// Next hops of an IPv4 address, as a big-endian number; `None`: no route.
     #[inline]
     #[must_use]
-    pub fn lookup_v4(&self, address: u32) -> Option<&NextHop> {
+    pub fn lookup_v4(&self, address: u32) -> Option<&NextHops> {
         self.hops.get(self.v4.lookup(address)? as usize)
     }
 
-    /// Next hop of an IPv6 address, as a big-endian number; `None`: no route.
+    /// Next hops of an IPv6 address, as a big-endian number; `None`: no route.
     #[inline]
     #[must_use]
-    pub fn lookup_v6(&self, address: u128) -> Option<&NextHop> {
+    pub fn lookup_v6(&self, address: u128) -> Option<&NextHops> {
         self.hops.get(self.v6.lookup(address)? as usize)
     }
 
-    /// Next hop of an address of either family; `None`: no route.
+    /// Next hops of an address of either family; `None`: no route.
     #[inline]
     #[must_use]
-    pub fn lookup(&self, address: IpAddr) -> Option<&NextHop> {
+    pub fn lookup(&self, address: IpAddr) -> Option<&NextHops> {
         match address {
             IpAddr::V4(address) => self.lookup_v4(address.to_bits()),
             IpAddr::V6(address) => self.lookup_v6(address.to_bits()),
         }
+    }
+
+    /// The next hops that routes lead to, each once.
+    #[must_use]
+    pub fn next_hops(&self) -> &[NextHops] {
+        &self.hops
     }
 
     /// Different prefixes in the table, both families together.
@@ -182,8 +190,8 @@ const fn halves(address: u128) -> (u64, u64) {
 /// Next hops in the order of their first use, each once.
 #[derive(Default)]
 struct Hops {
-    list: Vec<NextHop>,
-    known: HashMap<NextHop, u32>,
+    list: Vec<NextHops>,
+    known: HashMap<NextHops, u32>,
 }
 
 impl Hops {
@@ -191,11 +199,14 @@ impl Hops {
         clippy::cast_possible_truncation,
         reason = "4 billion next hops do not fit in memory"
     )]
-    fn index(&mut self, hop: NextHop) -> u32 {
-        *self.known.entry(hop).or_insert_with(|| {
-            self.list.push(hop);
-            self.list.len() as u32 - 1
-        })
+    fn index(&mut self, hops: NextHops) -> u32 {
+        if let Some(&known) = self.known.get(&hops) {
+            return known;
+        }
+        let index = self.list.len() as u32;
+        self.list.push(hops.clone());
+        self.known.insert(hops, index);
+        index
     }
 }
 
@@ -203,17 +214,26 @@ impl Hops {
 mod tests {
     use super::*;
 
-    fn route(prefix: &str, port: u16) -> (IpAddr, u8, NextHop) {
+    fn route(prefix: &str, port: u16) -> (IpAddr, u8, Option<NextHops>) {
         let (network, len) = prefix.split_once('/').unwrap();
         let hop = NextHop {
             port: PortId(port),
             gateway: None,
         };
-        (network.parse().unwrap(), len.parse().unwrap(), hop)
+        let (network, len) = (network.parse().unwrap(), len.parse().unwrap());
+        (network, len, Some(hop.into()))
+    }
+
+    fn only(hops: &NextHops) -> NextHop {
+        let mut hops = hops.iter();
+        let first = hops.next().unwrap();
+        assert_eq!(hops.next(), None);
+        first
     }
 
     fn port(table: &RouteTable, address: &str) -> Option<u16> {
-        table.lookup(address.parse().unwrap()).map(|hop| hop.port.0)
+        let hops = table.lookup(address.parse().unwrap())?;
+        Some(only(hops).port.0)
     }
 
     #[test]
@@ -229,7 +249,7 @@ mod tests {
             route("2001:db8:1::7/128", 13),
         ];
         for _ in 0..2 {
-            let table = RouteTable::build(routes.iter().copied());
+            let table = RouteTable::build(routes.iter().cloned());
             for (address, expected) in [
                 ("198.51.100.1", 0),
                 ("10.9.9.9", 1),
@@ -273,13 +293,13 @@ mod tests {
             route("::/128", 3),
             route("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", 4),
         ]);
-        assert_eq!(table.lookup_v4(0).unwrap().port, PortId(1));
+        assert_eq!(only(table.lookup_v4(0).unwrap()).port, PortId(1));
         assert_eq!(table.lookup_v4(1), None);
         assert_eq!(table.lookup_v4(u32::MAX - 1), None);
-        assert_eq!(table.lookup_v4(u32::MAX).unwrap().port, PortId(2));
-        assert_eq!(table.lookup_v6(0).unwrap().port, PortId(3));
+        assert_eq!(only(table.lookup_v4(u32::MAX).unwrap()).port, PortId(2));
+        assert_eq!(only(table.lookup_v6(0).unwrap()).port, PortId(3));
         assert_eq!(table.lookup_v6(u128::MAX - 1), None);
-        assert_eq!(table.lookup_v6(u128::MAX).unwrap().port, PortId(4));
+        assert_eq!(only(table.lookup_v6(u128::MAX).unwrap()).port, PortId(4));
     }
 
     #[test]
@@ -318,11 +338,12 @@ mod tests {
         };
         let (network, len, on_link) = route("10.0.0.0/24", 1);
         let table = RouteTable::build([
-            (network, len, on_link),
-            ("0.0.0.0".parse().unwrap(), 0, via),
+            (network, len, on_link.clone()),
+            ("0.0.0.0".parse().unwrap(), 0, Some(via.into())),
         ]);
-        assert_eq!(table.lookup("10.0.0.7".parse().unwrap()), Some(&on_link));
-        assert_eq!(table.lookup("10.0.1.7".parse().unwrap()), Some(&via));
+        let next = |address: &str| table.lookup(address.parse().unwrap()).cloned();
+        assert_eq!(next("10.0.0.7"), on_link);
+        assert_eq!(next("10.0.1.7"), Some(via.into()));
     }
 
     #[test]
@@ -345,6 +366,24 @@ mod tests {
         assert_eq!(table.len(), 3);
         assert_eq!(port(&table, "10.200.0.1"), Some(2));
         assert!(RouteTable::default().is_empty());
+    }
+
+    #[test]
+    fn a_route_that_drops_hides_the_shorter_ones_behind_it() {
+        let (network, len, _) = route("10.1.0.0/16", 0);
+        let (network_v6, len_v6, _) = route("2001:db8:0:1::/64", 0);
+        let table = RouteTable::build([
+            route("10.0.0.0/8", 1),
+            (network, len, None),
+            route("10.1.2.0/24", 2),
+            route("2001:db8::/32", 3),
+            (network_v6, len_v6, None),
+        ]);
+        assert_eq!(port(&table, "10.2.0.1"), Some(1));
+        assert_eq!(port(&table, "10.1.0.1"), None);
+        assert_eq!(port(&table, "10.1.2.1"), Some(2));
+        assert_eq!(port(&table, "2001:db8::1"), Some(3));
+        assert_eq!(port(&table, "2001:db8:0:1::1"), None);
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl World {
         })?;
         let around = Surroundings {
             ports: &self.ports,
+            kernel: None,
             seed: SECRET.seed,
             neighbors: &self.filter.tables().neighbors,
             now: self.now(),

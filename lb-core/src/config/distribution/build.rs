@@ -6,21 +6,23 @@
 //! Easy to get wrong: a build may fail half-way; what it did to the neighbor table until then is undone by
 //! [`Distribution::settle_neighbors`] of the generation that stays in use.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::lookup::Lookup;
 use super::super::registry::{BackendIdentity, Registry, ServiceIdentity, SlotsExhausted};
-use super::super::{Backend, Config, Interface, Service};
+use super::super::{Backend, Config, Forwarding, KernelNetwork, NetworkInForce, Service};
 use super::weigh::scheduler_for;
 use super::{
-    ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, PortView, ServiceView, address_key,
+    ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, Paths, SEVERAL, ServiceView,
+    address_key,
 };
 use crate::flow::{HashSeed, address_words, service_word};
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::route::neighbor::{NeighborTable, Now};
-use crate::route::{NextHop, RouteTable};
+use crate::route::{NextHop, NextHops, RouteTable};
 use crate::scheduler;
 use crate::wire::MacAddr;
 
@@ -65,6 +67,9 @@ pub enum BuildError {
 pub struct Surroundings<'a> {
     /// The ports there are, with their MAC addresses.
     pub ports: &'a [(PortId, MacAddr)],
+    /// The kernel's view of the network, where it is followed. With one, a backend that no route leads to, or for whose
+    /// next hop there is no row, is unreachable; without, it is an error.
+    pub kernel: Option<&'a KernelNetwork>,
     /// Seed of the scheduling hashes where the configuration names none.
     pub seed: HashSeed,
     /// Rows for next hops.
@@ -96,12 +101,14 @@ impl Distribution {
         let mut next = Self::empty(around.ports);
         next.generation = previous.generation + 1;
         next.transit = config.transit;
+        let network = NetworkInForce::new(config, around.kernel);
+        let addresses = network.addresses();
         for port in &mut next.ports {
-            if let Some(interface) = config.interfaces.iter().find(|i| i.port == port.id) {
-                port.addresses.clone_from(&interface.addresses);
-            }
+            let own = addresses.iter().filter(|(of, _)| *of == port.id);
+            port.addresses = own.map(|(_, address)| *address).collect();
+            port.is_up = network.is_up(port.id);
         }
-        next.set_routes(config, previous);
+        next.set_routes(config, around.kernel, previous);
         let mut building = Building {
             next,
             around,
@@ -109,11 +116,12 @@ impl Distribution {
             previous,
             seed: config.hash_seed.unwrap_or(around.seed),
             backends: Vec::new(),
+            paths: Vec::new(),
             pinned: Vec::new(),
             configured: Vec::new(),
         };
         let is_built = building.run(config);
-        let next = building.finish(config);
+        let next = building.finish();
         if is_built.is_err() {
             registry.undo();
         }
@@ -122,28 +130,42 @@ impl Distribution {
 
     /// Takes the routing table over from the previous generation where nothing about it has changed, so that next
     /// hops which connections remember stay good.
-    fn set_routes(&mut self, config: &Config, previous: &Self) {
-        self.routes_made_of = routes_digest(config, &self.ports);
-        if self.routes_made_of == previous.routes_made_of {
+    fn set_routes(&mut self, config: &Config, kernel: Option<&KernelNetwork>, previous: &Self) {
+        let kernels = kernel.map(|kernel| Arc::clone(&kernel.routes));
+        let kernels = kernels.unwrap_or_default();
+        let digest = self.digest_of_routes(config);
+        let (digest_before, kernels_before) = &previous.routes_made_of;
+        let is_same = digest == *digest_before
+            && (Arc::ptr_eq(&kernels, kernels_before) || kernels == *kernels_before);
+        self.routes_made_of = (digest, kernels);
+        if is_same {
             self.routes = Arc::clone(&previous.routes);
             self.route_generation = previous.route_generation;
         } else {
-            self.routes = Arc::new(route_table(config));
+            self.routes = Arc::new(route_table(NetworkInForce::new(config, kernel)));
             self.route_generation = previous.route_generation.wrapping_add(1);
         }
     }
 
+    /// Digest of all that next hops follow from, but for the kernel's routes.
+    fn digest_of_routes(&self, config: &Config) -> u64 {
+        let mut text = String::new();
+        for port in &self.ports {
+            let (id, mac, addresses) = (port.id, port.mac, &port.addresses);
+            let _ = writeln!(text, "{id} {mac} {addresses:?} {}", port.is_up);
+        }
+        let _ = writeln!(text, "{:?}", config.routes);
+        HashSeed::default().octets(b'R', text.as_bytes())
+    }
+
     /// Builds the two lookups and the slot index.
-    fn index(&mut self, interfaces: &[Interface]) {
+    fn index(&mut self) {
         let mut services = Vec::new();
         let mut addresses = Vec::new();
-        for interface in interfaces {
-            for address in &interface.addresses {
+        for port in &self.ports {
+            for address in &port.addresses {
                 let words = address_words(address.address());
-                addresses.push((
-                    address_key(words, IS_INTERFACE),
-                    u32::from(interface.port.0),
-                ));
+                addresses.push((address_key(words, IS_INTERFACE), u32::from(port.id.0)));
             }
         }
         for (at, service) in (0u32..).zip(&self.services) {
@@ -173,9 +195,15 @@ struct Building<'a, 'b> {
     seed: HashSeed,
     /// By slot, each with its weight.
     backends: Vec<Option<(BackendView, u32)>>,
+    /// By slot, as far as need be.
+    paths: Vec<Option<Paths>>,
     pinned: Vec<NeighborId>,
     configured: Vec<(NeighborId, PortId, MacAddr)>,
 }
+
+/// Gateways of the kernel's routes that are kept fresh whether packets flow or not; more of them are asked for when
+/// packets do.
+const KERNEL_GATEWAYS: usize = 1024;
 
 impl Building<'_, '_> {
     fn run(&mut self, config: &Config) -> Result<(), BuildError> {
@@ -189,25 +217,51 @@ impl Building<'_, '_> {
         for service in &config.services {
             self.add_service(service)?;
         }
+        self.follow_kernel(config);
         Ok(())
     }
 
-    fn finish(self, config: &Config) -> Distribution {
+    /// The kernel's neighbors and gateways, as far as there are rows: a full table is no reason to refuse anything.
+    fn follow_kernel(&mut self, config: &Config) {
+        let documents = config.neighbors.len();
+        let neighbors = NetworkInForce::new(config, self.around.kernel).neighbors();
+        for (neighbor, _) in neighbors.into_iter().skip(documents) {
+            if let Ok(id) = self.row(neighbor.address, neighbor.port) {
+                self.configured.push((id, neighbor.port, neighbor.mac));
+            }
+        }
+        if self.around.kernel.is_none() {
+            return;
+        }
+        let routes = Arc::clone(&self.next.routes);
+        let hops = routes.next_hops().iter().flat_map(NextHops::iter);
+        let gateways: HashSet<_> = hops
+            .filter_map(|hop| Some((hop.gateway?, hop.port)))
+            .take(KERNEL_GATEWAYS)
+            .collect();
+        for (gateway, port) in gateways {
+            let _ = self.row(gateway, port);
+        }
+    }
+
+    fn finish(self) -> Distribution {
         let mut next = self.next;
         let weights = self.backends.iter();
         next.weights = weights
             .map(|place| place.as_ref().map_or(0, |(_, weight)| *weight))
             .collect();
-        next.backend_neighbors = self
-            .backends
-            .iter()
-            .map(|place| place.as_ref().map_or(ABSENT, |(view, _)| view.neighbor))
-            .collect();
+        let row = |(at, place): (usize, &Option<(BackendView, u32)>)| match place {
+            None => ABSENT,
+            Some(_) if self.paths.get(at).is_some_and(Option::is_some) => SEVERAL,
+            Some((view, _)) => view.neighbor,
+        };
+        next.backend_neighbors = self.backends.iter().enumerate().map(row).collect();
         let views = self.backends.into_iter();
         next.backends = views.map(|place| place.map(|(view, _)| view)).collect();
+        next.paths = self.paths.into();
         next.pinned = self.pinned.into();
         next.configured = self.configured.into();
-        next.index(&config.interfaces);
+        next.index();
         next
     }
 
@@ -235,6 +289,7 @@ impl Building<'_, '_> {
         let is_idle = self.around.is_idle_service;
         let slot = self.registry.service(identity, is_idle).map_err(slots)?;
         let mut backends = Vec::with_capacity(service.backends.len());
+        let mut weights = Vec::with_capacity(service.backends.len());
         for backend in service.present_backends() {
             let identity = BackendIdentity {
                 service: slot,
@@ -243,11 +298,12 @@ impl Building<'_, '_> {
             };
             let is_idle = self.around.is_idle;
             let backend_slot = self.registry.backend(identity, is_idle).map_err(slots)?;
-            self.add_backend(service, slot, backend, backend_slot)?;
+            weights.push(self.add_backend(service, slot, backend, backend_slot)?);
             backends.push(backend_slot);
         }
         let previous = self.previous.service(slot);
-        let (scheduler, made_of) = scheduler_for(service, self.seed, &backends, previous)?;
+        let (scheduler, made_of) =
+            scheduler_for(service, self.seed, &backends, &weights, previous)?;
         self.next.services.push(ServiceView {
             slot,
             name: service.name.clone(),
@@ -265,72 +321,88 @@ impl Building<'_, '_> {
         Ok(())
     }
 
+    /// The weight that the backend has: none while no route leads there.
     fn add_backend(
         &mut self,
         service: &Service,
         service_slot: ServiceSlot,
         backend: &Backend,
         slot: BackendSlot,
-    ) -> Result<(), BuildError> {
-        let hop = self.next.routes.lookup(backend.address).copied();
-        let hop = hop.ok_or_else(|| BuildError::NoRoute {
-            service: service.name.clone(),
-            backend: backend.name.clone(),
-            address: backend.address,
-        })?;
-        let neighbor = self.row(hop.gateway.unwrap_or(backend.address), hop.port)?;
-        let at = slot.0 as usize;
-        if self.backends.len() <= at {
-            self.backends.resize_with(at + 1, || None);
-        }
-        if let Some(place) = self.backends.get_mut(at) {
-            let view = BackendView {
-                service: service_slot,
-                name: backend.name.clone(),
+    ) -> Result<u32, BuildError> {
+        let ways = match self.hops_to(service, backend) {
+            Some(hops) => self.ways(backend.address, hops),
+            None => Err(BuildError::NoRoute {
+                service: service.name.clone(),
+                backend: backend.name.clone(),
                 address: backend.address,
-                port: backend.port,
-                neighbor,
-            };
-            *place = Some((view, backend.weight_in_force()));
-        }
-        Ok(())
-    }
-}
-
-/// Digest of all that next hops follow from: ports with their MAC addresses, interfaces, routes.
-fn routes_digest(config: &Config, ports: &[PortView]) -> u64 {
-    let mut text = String::new();
-    for port in ports {
-        let _ = writeln!(text, "{} {} {:?}", port.id, port.mac, port.addresses);
-    }
-    let _ = writeln!(text, "{:?}", config.interfaces);
-    let _ = writeln!(text, "{:?}", config.routes);
-    HashSeed::default().octets(b'R', text.as_bytes())
-}
-
-/// Connected networks first, so that a configured route to the same prefix replaces them.
-fn route_table(config: &Config) -> RouteTable {
-    let connected = config.interfaces.iter().flat_map(|interface| {
-        interface.addresses.iter().map(|cidr| {
-            let network = cidr.network();
-            (
-                network.address(),
-                network.length(),
-                NextHop {
-                    port: interface.port,
-                    gateway: None,
-                },
-            )
-        })
-    });
-    let configured = config.routes.iter().map(|route| {
-        let hop = NextHop {
-            port: route.port,
-            gateway: Some(route.via),
+            }),
         };
-        (route.prefix.address(), route.prefix.length(), hop)
-    });
-    RouteTable::build(connected.chain(configured))
+        let (neighbor, paths) = match ways {
+            Ok(ways) => ways,
+            // The kernel changes its mind without asking; what it takes away must not hold up the rest.
+            Err(_) if self.around.kernel.is_some() => (NeighborId::NOWHERE, None),
+            Err(error) => return Err(error),
+        };
+        let view = BackendView {
+            service: service_slot,
+            name: backend.name.clone(),
+            address: backend.address,
+            port: backend.port,
+            neighbor,
+        };
+        let weight = view.weight(backend);
+        let at = slot.0 as usize;
+        put(&mut self.backends, at, (view, weight));
+        if let Some(paths) = paths {
+            put(&mut self.paths, at, paths);
+        }
+        Ok(weight)
+    }
+
+    /// Next hops on the way to a backend. With `direct` it must be on the link: a router in between would send the
+    /// packet, which is still addressed to the VIP, back to us.
+    fn hops_to(&self, service: &Service, backend: &Backend) -> Option<NextHops> {
+        let hops = self.next.routes.lookup(backend.address)?;
+        let is_direct = service.forwarding == Forwarding::Direct;
+        let is_on_link = || hops.iter().all(|hop| hop.gateway.is_none());
+        (!is_direct || is_on_link()).then(|| hops.clone())
+    }
+
+    /// Rows for next hops: that of the first, and all where there are several.
+    fn ways(
+        &mut self,
+        to: IpAddr,
+        hops: NextHops,
+    ) -> Result<(NeighborId, Option<Paths>), BuildError> {
+        let rows = hops.iter();
+        let rows = rows.map(|hop: NextHop| self.row(hop.gateway.unwrap_or(to), hop.port));
+        if !hops.is_multipath() {
+            let mut rows = rows;
+            let row = rows.next().unwrap_or(Ok(NeighborId::NOWHERE))?;
+            return Ok((row, None));
+        }
+        let rows: Box<[NeighborId]> = rows.collect::<Result<_, _>>()?;
+        let first = rows.first().copied().unwrap_or(NeighborId::NOWHERE);
+        Ok((first, Some(Paths { hops, rows })))
+    }
+}
+
+/// Puts an item in its place, making places up to there.
+fn put<T>(places: &mut Vec<Option<T>>, at: usize, item: T) {
+    if places.len() <= at {
+        places.resize_with(at + 1, || None);
+    }
+    if let Some(place) = places.get_mut(at) {
+        *place = Some(item);
+    }
+}
+
+fn route_table(network: NetworkInForce<'_>) -> RouteTable {
+    let routes = network.routes();
+    RouteTable::build(routes.iter().map(|route| {
+        let hops = NextHops::new(&route.hops);
+        (route.prefix.address(), route.prefix.length(), hops)
+    }))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::super::{Backend, BackendState, Config, Service};
-use super::{BuildError, Distribution, ServiceView};
+use super::{BackendView, BuildError, Distribution, ServiceView};
 use crate::flow::HashSeed;
 use crate::id::BackendSlot;
 use crate::scheduler::{self, Candidate, LONGEST_CYCLE, Scheduler, SchedulerKind};
@@ -42,12 +42,20 @@ impl Distribution {
             else {
                 continue;
             };
-            let (scheduler, made_of) = scheduler_for(service, seed, &view.backends, Some(view))?;
+            let backends = service.present_backends().zip(&view.backends);
+            let weights = backends.map(|(backend, &slot)| {
+                let known = next.backends.get(slot.0 as usize);
+                let known = known.and_then(Option::as_ref);
+                known.map_or(0, |known| known.weight(backend))
+            });
+            let weights: Vec<u32> = weights.collect();
+            let (scheduler, made_of) =
+                scheduler_for(service, seed, &view.backends, &weights, Some(view))?;
             view.scheduler = scheduler;
             view.made_of = made_of;
-            for (backend, slot) in service.present_backends().zip(&view.backends) {
+            for (new, slot) in weights.into_iter().zip(&view.backends) {
                 if let Some(weight) = next.weights.get_mut(slot.0 as usize) {
-                    *weight = backend.weight_in_force();
+                    *weight = new;
                 }
             }
         }
@@ -87,25 +95,37 @@ impl Backend {
     }
 }
 
+impl BackendView {
+    /// The weight that counts, of the backend that this one was made from: 0 while no route leads there.
+    pub(super) fn weight(&self, backend: &Backend) -> u32 {
+        if self.is_reachable() {
+            backend.weight_in_force()
+        } else {
+            0
+        }
+    }
+}
+
 fn moving_cycle(backends: usize) -> usize {
     (backends * MOVING_CYCLE_PER_BACKEND).clamp(MOVING_CYCLE, LONGEST_CYCLE as usize)
 }
 
-/// The scheduler of a service and the digest of what it was built from. The previous generation's serves on
+/// The scheduler of a service, whose present backends have these slots and weights, and the digest of what it was built from. The previous generation's serves on
 /// where nothing has changed: a Maglev table takes a millisecond or two, and there may be a thousand.
 pub(super) fn scheduler_for(
     service: &Service,
     seed: HashSeed,
     slots: &[BackendSlot],
+    weights: &[u32],
     previous: Option<&ServiceView>,
 ) -> Result<(Arc<Scheduler>, u64), BuildError> {
     let mut candidates: Vec<_> = service
         .present_backends()
-        .zip(slots)
-        .map(|(backend, &slot)| Candidate {
+        .zip(slots.iter().zip(weights))
+        .map(|(backend, (&slot, &weight))| Candidate {
             slot,
             name: &backend.name,
-            weight: backend.weight_in_force(),
+            weight,
         })
         .collect();
     if service.has_moving_weights() && service.scheduler == SchedulerKind::WeightedRoundRobin {
