@@ -103,6 +103,7 @@ int shim_port_info(uint16_t port, struct shim_port_info *out)
 	out->tx_offloads = info.tx_offload_capa;
 	out->rss = info.flow_type_rss_offloads;
 	out->socket = rte_eth_dev_socket_id(port);
+	out->longest_frame = info.max_rx_pktlen;
 	out->min_mtu = info.min_mtu;
 	out->max_mtu = info.max_mtu;
 	out->max_rx_queues = info.max_rx_queues;

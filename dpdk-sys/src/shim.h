@@ -65,6 +65,7 @@ struct shim_port_info {
 	uint64_t tx_offloads;
 	uint64_t rss;
 	int32_t socket; /* SOCKET_ID_ANY where the device has none */
+	uint32_t longest_frame; /* UINT32_MAX where the device knows no bound */
 	uint16_t min_mtu;
 	uint16_t max_mtu;
 	uint16_t max_rx_queues;

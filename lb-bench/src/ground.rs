@@ -85,6 +85,10 @@ fn distribution(network: &Network, tables: &Tables) -> Result<Distribution> {
     })?;
     let around = Surroundings {
         ports: &ports,
+        mtus: &ports
+            .iter()
+            .map(|&(port, _)| (port, 1500))
+            .collect::<Vec<_>>(),
         kernel: None,
         seed: SECRET.seed,
         neighbors: &tables.neighbors,

@@ -26,6 +26,7 @@ pub struct Publisher {
     registry: Mutex<Registry>,
     tables: Arc<Tables>,
     ports: Vec<(PortId, MacAddr)>,
+    mtus: Vec<(PortId, u32)>,
     seed: HashSeed,
 }
 
@@ -45,8 +46,15 @@ impl Publisher {
             registry: Mutex::new(registry),
             tables,
             ports,
+            mtus: Vec::new(),
             seed,
         }
+    }
+
+    /// The same with the MTU of those ports that have one, in octets. What the kernel says of a port goes before.
+    #[must_use]
+    pub fn with_mtus(self, mtus: Vec<(PortId, u32)>) -> Self {
+        Self { mtus, ..self }
     }
 
     /// Whether every lcore has left the generation before the current one: a build may begin, and what it makes
@@ -71,6 +79,7 @@ impl Publisher {
         let live = self.tables.v4.live();
         let around = Surroundings {
             ports: &self.ports,
+            mtus: &self.mtus,
             kernel,
             seed: self.seed,
             neighbors: &self.tables.neighbors,

@@ -11,8 +11,9 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use lb_core::config::{KernelInterface, KernelNetwork};
 use lb_core::filter::Reason;
-use lb_core::id::ServiceSlot;
+use lb_core::id::{PortId, ServiceSlot};
 use lb_core::testkit::build::{arp_reply, arp_request};
 use lb_core::testkit::net::port_mac;
 use lb_core::testkit::{Frame, World};
@@ -126,6 +127,21 @@ fn acquainted() -> World {
     world
 }
 
+/// The kernel's device of a port changes.
+fn follow(world: &mut World, port: u16, mtu: u32, is_up: bool) {
+    let device = KernelInterface {
+        port: PortId(port),
+        addresses: Vec::new(),
+        mtu,
+        is_up,
+    };
+    let kernel = KernelNetwork {
+        interfaces: vec![device],
+        ..KernelNetwork::default()
+    };
+    world.follow(&kernel).unwrap();
+}
+
 fn answer_for_server(world: &mut World) {
     let reply = arp_reply(BACKEND, US_INSIDE);
     world.send_one(1, reply.octets());
@@ -163,6 +179,11 @@ fn walk(name: &str) -> Moves {
     }
     if name == "to our own address, with one" {
         world = world.with_exception_path(1);
+    }
+    match name {
+        "a segment too long for the port of its backend" => follow(&mut world, 1, 1400, true),
+        "a frame on a port whose kernel device is down" => follow(&mut world, 0, 1500, false),
+        _ => {}
     }
     let before = counted(&world);
     let vip = IpAddr::V4(NAT);
@@ -209,6 +230,13 @@ fn walk(name: &str) -> Moves {
                     .octets(),
             );
         }
+        "a segment too long for the port of its backend" => {
+            let long = to_vip(1, vip, 80).flags(Flags::ACK).data(&[7; 1400]);
+            world.send_one(0, long.octets());
+        }
+        "a frame on a port whose kernel device is down" => {
+            world.send_one(0, syn(2).octets());
+        }
         _ => panic!("docs/packet-path.md has a walk that nobody takes: {name}"),
     }
     difference(&before, &counted(&world))
@@ -217,7 +245,7 @@ fn walk(name: &str) -> Moves {
 #[test]
 fn every_walk_of_the_manual_moves_the_counters_that_it_says() {
     let table = table();
-    assert_eq!(table.len(), 14, "walks of docs/packet-path.md");
+    assert_eq!(table.len(), 16, "walks of docs/packet-path.md");
     for (name, moves) in table {
         assert_eq!(walk(&name), moves, "{name}");
     }

@@ -202,7 +202,10 @@ fn control(
     let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
     let present = infos.iter().map(|info| info.id).collect();
     let tables = Arc::clone(&shared.tables);
-    let publisher = Publisher::new(writer, shared.registry(), tables, ports, shared.seed);
+    let mtus = infos.iter();
+    let mtus = mtus.filter_map(|info| Some((info.id, info.own_mtu()?.into())));
+    let publisher = Publisher::new(writer, shared.registry(), tables, ports, shared.seed)
+        .with_mtus(mtus.collect());
     let beside = |directory: &Path| directory.join("audit.log");
     let audit = options.audit.clone();
     let parts = control::Parts {

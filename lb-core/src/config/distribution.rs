@@ -12,12 +12,14 @@ mod weigh;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::kernel::KernelRoute;
 use super::lookup::{Lookup, LookupKey};
 use super::{Cidr, Forwarding, OnMiss, Timeouts};
 use crate::flow::{AddressWords, DirectionKey, FlowHash, Protocol};
+use crate::frame::ETHERNET;
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::route::neighbor::NeighborTable;
 use crate::route::{NextHops, RouteTable};
@@ -101,9 +103,21 @@ pub struct PortView {
     pub addresses: Vec<Cidr>,
     /// False while its kernel device is down: nothing passes.
     pub is_up: bool,
+    /// The longest IP packet that leaves by it, in octets; `u32::MAX` where nobody knows of a limit.
+    pub mtu: u32,
+    /// Octets of a frame that is not too long in any case, so that one comparison tells most packets; one that is longer
+    /// may be padded.
+    pub longest_frame: NonZeroU16,
 }
 
 impl PortView {
+    fn set_mtu(&mut self, mtu: u32) {
+        self.mtu = mtu;
+        let octets = usize::try_from(mtu).map_or(usize::MAX, |mtu| mtu.saturating_add(ETHERNET));
+        let octets = u16::try_from(octets).unwrap_or(u16::MAX);
+        self.longest_frame = NonZeroU16::new(octets).unwrap_or(NonZeroU16::MAX);
+    }
+
     /// The address of ours to speak from to `peer`: on the peer's network if there is one, else the
     /// first of its family.
     #[must_use]
@@ -170,6 +184,8 @@ impl Default for Distribution {
 const ABSENT: NeighborId = NeighborId(u32::MAX);
 /// Instead of a row: one of several, by the flow.
 const SEVERAL: NeighborId = NeighborId(u32::MAX - 1);
+/// MTU of a port of which nobody has said one.
+const NO_MTU: u32 = u32::MAX;
 const IS_INTERFACE: u64 = 0;
 const IS_VIP: u64 = 1;
 
@@ -185,6 +201,8 @@ impl Distribution {
                 source: SourceMac::new(mac),
                 addresses: Vec::new(),
                 is_up: true,
+                mtu: NO_MTU,
+                longest_frame: NonZeroU16::MAX,
             })
             .collect();
         Self {

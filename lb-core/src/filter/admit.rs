@@ -204,6 +204,9 @@ impl<P: Packet> Own<P> {
         match self.next_hop(scene, dst, flow) {
             Err(reason) => Verdict::Drop(reason),
             Ok(neighbor) => {
+                if let Some(verdict) = self.too_big(scene, neighbor, packet) {
+                    return verdict;
+                }
                 match dst {
                     IpAddr::V4(_) => <FlowKey<2> as Family<2>>::decrement_hops(packet.head_mut()),
                     IpAddr::V6(_) => <FlowKey<5> as Family<5>>::decrement_hops(packet.head_mut()),

@@ -6,6 +6,8 @@
 //! Easy to get wrong: what is kept is good for one generation of the distribution, and only until any neighbor's way
 //! changes; then all of it is forgotten, and found again flow by flow.
 
+use std::num::NonZeroU16;
+
 use super::counters::all_of;
 use crate::config::registry::MAX_BACKENDS;
 use crate::config::{Distribution, PortView};
@@ -21,6 +23,8 @@ pub(super) struct Way {
     pub(super) rest: [u8; 4],
     /// The port that frames leave on.
     pub(super) port: PortId,
+    /// Octets of the longest frame that surely may: see [`PortView::longest_frame`]. Never 0, which tells no way.
+    pub(super) longest: NonZeroU16,
 }
 
 impl Way {
@@ -31,6 +35,7 @@ impl Way {
             start: port.source.head_behind(link.mac()),
             rest: port.source.tail(),
             port: port.id,
+            longest: port.longest_frame,
         }
     }
 }
@@ -91,5 +96,15 @@ impl BackendLinks {
             *place = Some(way);
             self.filled = self.filled.max(at + 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_ways_share_a_cache_line() {
+        assert_eq!(size_of::<Option<Way>>(), 16);
     }
 }

@@ -277,6 +277,10 @@ impl<P: Packet> Filter<P> {
         let Some(scene) = Scene::new(tables, distribution, now, ingress) else {
             return;
         };
+        if !scene.ingress.is_up {
+            verdicts.fill(Verdict::Drop(Reason::PortDown));
+            return;
+        }
         let own_mac = OwnMac::new(scene.ingress.mac);
         // Bits of the rarer kinds: what is neither is IPv4's.
         let (mut in_v6, mut in_none) = (0, 0);

@@ -133,6 +133,9 @@ impl<P: Packet> Own<P> {
                 Err(reason) => return Some(Verdict::Drop(reason)),
             },
         };
+        if let Some(verdict) = self.too_big(scene, neighbor, packet) {
+            return Some(verdict);
+        }
         if let Some(counters) = self.counters.service(conn.service()) {
             counters.packets.add(1);
             counters.octets.add(packet.total_len() as u64);
@@ -395,7 +398,10 @@ impl<P: Packet> Own<P> {
         });
         match known {
             Some(NeighborId::NOWHERE) => Verdict::Drop(Reason::NoRoute),
-            Some(neighbor) => self.send(scene, neighbor, packet.head_mut()),
+            Some(neighbor) => {
+                let too_big = self.too_big(scene, neighbor, packet);
+                too_big.unwrap_or_else(|| self.send(scene, neighbor, packet.head_mut()))
+            }
             None => Verdict::Drop(Reason::NoBackend),
         }
     }

@@ -77,6 +77,9 @@ where
         way: &Way,
     ) -> Option<PortId> {
         let octets = packet.total_len() as u64;
+        if octets > u64::from(way.longest.get()) {
+            return None;
+        }
         let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
         let is_plain = usize::from(item.flow.l4) == FlowKey::<W>::PLAIN_L4;
         if FlowKey::<W>::hops(frame) <= 1 || !is_plain {

@@ -158,6 +158,11 @@ reasons! {
     ReplyRateLimited = "reply_rate_limited",
     /// TTL or hop limit ran out, and no time-exceeded message could be sent for it.
     TtlExpired = "ttl_expired",
+    /// Longer than the way out takes, and not to be told so: it may be fragmented, which we do not do, or must not be
+    /// answered.
+    TooBig = "too_big",
+    /// Came in on a port whose kernel device is down.
+    PortDown = "port_down",
     /// Neither to a VIP nor to us, and `transit` is off.
     NotForUs = "not_for_us",
     /// The route table knows no way.

@@ -166,6 +166,14 @@ impl NeighborTable {
         NonZeroU64::new(self.row(id)?.link.load(Ordering::Acquire)).map(Link)
     }
 
+    /// The port of a neighbor's link, resolved or not; `None` for an empty row.
+    #[inline]
+    #[must_use]
+    pub fn port(&self, id: NeighborId) -> Option<PortId> {
+        let name = self.row(id)?.name.load(Ordering::Acquire);
+        (name & READY != 0).then_some(PortId((name & 0xffff) as u16))
+    }
+
     /// Changes whenever the way to some neighbor does; links that were kept are good as long as it stands still.
     #[inline]
     #[must_use]
@@ -412,7 +420,7 @@ impl NeighborTable {
         Some(Neighbor {
             id,
             address,
-            port: PortId((name & 0xffff) as u16),
+            port: self.port(id)?,
             mac: self.link(id).map(|link| link.mac().address()),
             is_static: flags & STATIC != 0,
             is_pinned: flags & PINNED != 0,

@@ -6,6 +6,7 @@
 //! which they leave.
 
 use super::build::Frame;
+use crate::config::KernelNetwork;
 use crate::filter::{Class, Reason};
 
 /// What becomes of a frame.
@@ -125,6 +126,8 @@ pub struct Case {
     pub configuration: String,
     /// Whether the control processor can be reached.
     pub has_exception_path: bool,
+    /// What the kernel says of the network, where it is followed.
+    pub kernel: Option<KernelNetwork>,
     /// What comes in, and what must come of it.
     pub steps: Vec<Step>,
     /// Why the case cannot run through the program, which polls port 0 before port 1 and knows no other time

@@ -23,6 +23,10 @@ pub fn run(case: &Case, way: Way) -> Result<World, String> {
     if case.has_exception_path {
         world = world.with_exception_path(usize::MAX);
     }
+    if let Some(kernel) = &case.kernel {
+        let followed = world.follow(kernel);
+        followed.map_err(|error| format!("{}: {error}", case.name))?;
+    }
     let done = match way {
         Way::StepByStep | Way::Split => single(case, way, &mut world),
         Way::Bursts => bursts(case, &mut world),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::net::port_mac;
 use super::packet::TestPacket;
 use crate::config::registry::Registry;
-use crate::config::{Distribution, PortsPresent, Surroundings, parse};
+use crate::config::{Distribution, KernelNetwork, PortsPresent, Surroundings, parse};
 use crate::conn::{ConnTable, Sweeping};
 use crate::filter::{BURST, Filter, Lanes, LcoreCounters, Reason, Tables, Verdict};
 use crate::flow::{HashSeed, TableKey};
@@ -71,6 +71,8 @@ pub struct World {
     distribution: Distribution,
     registry: Registry,
     ports: Vec<(PortId, MacAddr)>,
+    configuration: String,
+    kernel: Option<KernelNetwork>,
     /// Since the clock was made; never wraps.
     millis: u64,
     late: Vec<Late>,
@@ -116,6 +118,8 @@ impl World {
             distribution: Distribution::empty(&ports),
             registry: Registry::default(),
             ports,
+            configuration: String::new(),
+            kernel: None,
             millis: START_MILLIS,
             late: Vec::new(),
             punt_room: 0,
@@ -132,19 +136,38 @@ impl World {
         self
     }
 
+    /// Puts the kernel's view of the network in force beside the configuration, as the publisher would between two
+    /// bursts.
+    ///
+    /// # Errors
+    /// Where the tables do not suffice; the old view stays.
+    pub fn follow(&mut self, kernel: &KernelNetwork) -> Result<(), NoWorld> {
+        let before = self.kernel.replace(kernel.clone());
+        let configuration = self.configuration.clone();
+        let followed = self.configure(&configuration);
+        if followed.is_err() {
+            self.kernel = before;
+        }
+        followed
+    }
+
     /// Replaces the configuration, as the publisher would between two bursts.
     ///
     /// # Errors
     /// The refusals, where the configuration is not right; the old one stays.
     pub fn configure(&mut self, configuration: &str) -> Result<(), NoWorld> {
-        let present: PortsPresent = self.ports.iter().map(|&(port, _)| port).collect();
+        let mut present: PortsPresent = self.ports.iter().map(|&(port, _)| port).collect();
+        if self.kernel.is_some() {
+            present = present.with_kernel_routes();
+        }
         let config = parse(configuration, &present).map_err(|refusals| {
             let lines: Vec<_> = refusals.iter().map(ToString::to_string).collect();
             NoWorld(lines.join("\n"))
         })?;
         let around = Surroundings {
             ports: &self.ports,
-            kernel: None,
+            mtus: &[],
+            kernel: self.kernel.as_ref(),
             seed: SECRET.seed,
             neighbors: &self.filter.tables().neighbors,
             now: self.now(),
@@ -157,6 +180,7 @@ impl World {
             Ok(next) => {
                 next.enter_neighbors(neighbors);
                 self.distribution = next;
+                configuration.clone_into(&mut self.configuration);
                 self.distribution.settle_neighbors(neighbors);
                 Ok(())
             }

@@ -16,7 +16,7 @@ use super::super::registry::{BackendIdentity, Registry, ServiceIdentity, SlotsEx
 use super::super::{Backend, Config, Forwarding, KernelNetwork, NetworkInForce, Service};
 use super::weigh::scheduler_for;
 use super::{
-    ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, Paths, SEVERAL, ServiceView,
+    ABSENT, BackendView, Distribution, IS_INTERFACE, IS_VIP, NO_MTU, Paths, SEVERAL, ServiceView,
     address_key,
 };
 use crate::flow::{HashSeed, address_words, service_word};
@@ -67,6 +67,8 @@ pub enum BuildError {
 pub struct Surroundings<'a> {
     /// The ports there are, with their MAC addresses.
     pub ports: &'a [(PortId, MacAddr)],
+    /// MTU of those that have one, in octets, where the kernel does not say another.
+    pub mtus: &'a [(PortId, u32)],
     /// The kernel's view of the network, where it is followed. With one, a backend that no route leads to, or for whose
     /// next hop there is no row, is unreachable; without, it is an error.
     pub kernel: Option<&'a KernelNetwork>,
@@ -107,6 +109,9 @@ impl Distribution {
             let own = addresses.iter().filter(|(of, _)| *of == port.id);
             port.addresses = own.map(|(_, address)| *address).collect();
             port.is_up = network.is_up(port.id);
+            let devices = around.mtus.iter().find(|(of, _)| *of == port.id);
+            let mtu = network.mtu(port.id).or(devices.map(|(_, mtu)| *mtu));
+            port.set_mtu(mtu.unwrap_or(NO_MTU));
         }
         next.set_routes(config, around.kernel, previous);
         let mut building = Building {

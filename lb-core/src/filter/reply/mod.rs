@@ -1,16 +1,16 @@
 //! Packets that we answer ourselves, turned round in place.
 //!
 //! WO 00/30294, Fig. 6, step 208 (TCP reset); the other answers have no counterpart in the patent: echo
-//! replies, time exceeded, ARP and neighbor discovery for our own addresses.
+//! replies, ICMP errors, ARP and neighbor discovery for our own addresses.
 //! An answer goes back where its question came from: out of the same port, to the MAC address that sent
 //! it, so that no table has to be asked for it and a forged question costs nothing but its own answer.
 //! Easy to get wrong: an answer is never made longer than the first segment has room for; where it does
 //! not fit, the packet is dropped like one whose answer was held back by the rate limit.
 
 mod echo;
+mod error;
 mod link;
 mod reset;
-mod time_exceeded;
 
 use crate::config::PortView;
 use crate::frame::ETHERNET;

@@ -11,11 +11,13 @@ mod hops;
 mod icmp;
 mod ipv4;
 mod ipv6;
+mod kernel;
 mod link;
 mod martians;
 mod neighbors;
 mod punted;
 mod routed;
+mod sizes;
 mod states;
 mod strangers;
 mod tcp;
@@ -23,6 +25,7 @@ mod udp;
 
 use super::case::{Case, Step};
 use super::net::Family;
+use crate::config::KernelNetwork;
 pub use flow::{Flow, Scene};
 
 /// All cases.
@@ -32,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         cases: Vec::new(),
         configuration: String::new(),
         has_exception_path: false,
+        kernel: None,
         port: FIRST_PORT,
     };
     for add in [
@@ -49,6 +53,8 @@ pub fn cases() -> Vec<Case> {
         neighbors::add,
         states::add,
         punted::add,
+        sizes::add,
+        kernel::add,
     ] {
         add(&mut list);
     }
@@ -65,6 +71,7 @@ struct List {
     cases: Vec<Case>,
     configuration: String,
     has_exception_path: bool,
+    kernel: Option<KernelNetwork>,
     port: u16,
 }
 
@@ -110,13 +117,15 @@ impl List {
 
     fn push(&mut self, row: u8, name: String, steps: Vec<Step>) {
         self.port += PORTS_EACH;
+        let needs_a_kernel = self.has_exception_path || self.kernel.is_some();
         self.cases.push(Case {
             name,
             row,
             configuration: self.configuration.clone(),
             has_exception_path: self.has_exception_path,
+            kernel: self.kernel.clone(),
             steps,
-            in_memory_only: self.has_exception_path.then_some(NEEDS_A_KERNEL),
+            in_memory_only: needs_a_kernel.then_some(NEEDS_A_KERNEL),
             one_segment: None,
         });
     }

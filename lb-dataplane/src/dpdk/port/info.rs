@@ -24,6 +24,8 @@ pub struct Info {
     pub socket: Option<SocketId>,
     /// The device's own Ethernet address.
     pub mac: [u8; 6],
+    /// Longest frame it takes, in octets; `u32::MAX`: of any length, as devices do that are no network's.
+    pub longest_frame: u32,
     /// Smallest MTU it takes, in octets.
     pub min_mtu: u16,
     /// Largest MTU it takes, in octets.
@@ -67,6 +69,9 @@ pub fn all(_eal: &Eal) -> Vec<PortId> {
     }
 }
 
+/// What DPDK gives a port that is opened without an MTU.
+const ETHERNET_MTU: u16 = 1500;
+
 impl Info {
     /// Asks DPDK about a port, open or not.
     pub(super) fn of(id: PortId, _eal: &Eal) -> Result<Self, Refused> {
@@ -82,6 +87,7 @@ impl Info {
             driver: text(&raw.driver),
             socket: SocketId::from_dpdk(raw.socket),
             mac: raw.mac,
+            longest_frame: raw.longest_frame,
             min_mtu: raw.min_mtu,
             max_mtu: raw.max_mtu,
             max_rx_queues: raw.max_rx_queues,
@@ -92,6 +98,13 @@ impl Info {
             rx_offloads: raw.rx_offloads,
             tx_offloads: raw.tx_offloads,
         })
+    }
+
+    /// The MTU that the port has when it is opened without one, in octets: Ethernet's, unless the device takes less;
+    /// `None` where it takes frames of any length.
+    #[must_use]
+    pub fn own_mtu(&self) -> Option<u16> {
+        (self.longest_frame != u32::MAX).then(|| self.max_mtu.min(ETHERNET_MTU))
     }
 
     /// True where frames larger than an mbuf are received in several segments by agreement. Virtual

@@ -59,6 +59,7 @@ impl Place {
     ) -> Distribution {
         let around = Surroundings {
             ports: &PORTS,
+            mtus: &[(PortId(0), 9000)],
             kernel,
             seed: HashSeed([1; 16]),
             neighbors: &self.neighbors,
@@ -201,6 +202,7 @@ fn a_build_that_fails_half_way_says_where_and_keeps_no_slot() {
     broken.services[1].backends[1].address = "10.1.0.1".parse().unwrap();
     let around = Surroundings {
         ports: &PORTS,
+        mtus: &[],
         kernel: None,
         seed: HashSeed([1; 16]),
         neighbors: &place.neighbors,
