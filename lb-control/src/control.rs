@@ -14,6 +14,7 @@ mod change;
 mod flip;
 mod look;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -208,6 +209,18 @@ impl Control {
     #[must_use]
     pub fn audit(&self, most: usize) -> Vec<AuditRecord> {
         self.audit.lock().last(most)
+    }
+
+    /// Notes that somebody has switched the announcement of the box, or of one VIP. It is no part of the document, so
+    /// the revision stays.
+    pub(crate) fn note_advertise(&self, by: &Who, vip: Option<IpAddr>, before: &str, after: &str) {
+        let change = Change {
+            path: vip.map_or_else(|| "advertise".to_owned(), |vip| format!("advertise[{vip}]")),
+            before: Some(before.into()),
+            after: Some(after.into()),
+        };
+        let number = self.current().number;
+        self.note(Action::Advertise, by, number, &[change], Vec::new());
     }
 
     /// Records that could not be written to the audit log's file.

@@ -5,6 +5,7 @@
 //! [`control`], everything that is asked through [`api`]; [`running`] starts all of it. Builds and tests without DPDK.
 //! Easy to get wrong: nothing here may make a worker lcore wait. What they count is read, what they read is published.
 
+pub mod advertiser;
 pub mod agent_check;
 pub mod api;
 pub mod control;

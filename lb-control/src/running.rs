@@ -1,7 +1,8 @@
 //! The control side as a whole: its tasks are started, and stopped again.
 //!
-//! WO 00/30294, control processor 42: its programs run beside the switching processors and never in their way. Four
-//! threads: the API, the resource manager's steps, the questions to agents, and the watch over worker lcores.
+//! WO 00/30294, control processor 42: its programs run beside the switching processors and never in their way. Five
+//! threads: the API, the resource manager's steps, the questions to agents, what is announced to routers, and the watch
+//! over worker lcores.
 //! Whoever calls [`run`] has confined itself to the main lcore's CPU before; all threads inherit that.
 //! Not here: how a task is kept alive (`supervisor`), what the program itself does with signals.
 //! Easy to get wrong: [`Running`] must be stopped before what `Switch` looks into goes away.
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::advertiser::Advertiser;
 use crate::api::{self, Access, Address, App, Listener};
 use crate::control::{Control, Who};
 use crate::heartbeat::{Heartbeats, LOOK_EVERY};
@@ -31,7 +33,7 @@ pub struct Parts {
     pub access: Access,
     /// Set by somebody (on SIGHUP) who wants the document's file read again.
     pub reload: Arc<AtomicBool>,
-    /// Told about each reload, with what came of it: a line for the log.
+    /// Told about each reload, and each VIP that is announced or withdrawn: a line for the log.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Further tasks, to be kept alive like ours.
     pub tasks: Vec<Task>,
@@ -41,6 +43,7 @@ pub struct Parts {
 pub struct Running {
     supervisor: Supervisor,
     addresses: Vec<Address>,
+    advertiser: Arc<Advertiser>,
 }
 
 impl Running {
@@ -54,6 +57,12 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// Takes back what routers were told of VIPs. To be called while packets still flow, before the end; takes a moment
+    /// where something was announced.
+    pub fn withdraw(&self) {
+        self.advertiser.withdraw();
     }
 
     /// Ends all tasks and waits for them; a second at most, mostly less.
@@ -79,10 +88,15 @@ pub fn run(parts: Parts) -> io::Result<Running> {
         Arc::clone(&meters),
     ));
     let heartbeats = Arc::new(Heartbeats::default());
+    let advertiser = Arc::new(Advertiser::new(
+        Arc::clone(&parts.control),
+        Arc::clone(&parts.switch),
+    ));
     let app = Arc::new(App {
         control: Arc::clone(&parts.control),
         switch: Arc::clone(&parts.switch),
         manager: Arc::clone(&manager),
+        advertiser: Arc::clone(&advertiser),
         heartbeats: Arc::clone(&heartbeats),
         board: supervisor.board(),
         access: parts.access,
@@ -99,12 +113,17 @@ pub fn run(parts: Parts) -> io::Result<Running> {
     supervisor.spawn(Task::new("agent-check", move |life| {
         manager.keep_asking(life);
     }))?;
+    let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::from(parts.tell);
+    let (announcing, told) = (Arc::clone(&advertiser), Arc::clone(&tell));
+    supervisor.spawn(Task::new("advertiser", move |life| {
+        announcing.keep(life, told.as_ref());
+    }))?;
     let watch = Watch {
         control: parts.control,
         switch: parts.switch,
         heartbeats,
         reload: parts.reload,
-        tell: parts.tell,
+        tell,
     };
     supervisor.spawn(Task::new("watch", move |life| watch.keep_watching(life)))?;
     for task in parts.tasks {
@@ -113,6 +132,7 @@ pub fn run(parts: Parts) -> io::Result<Running> {
     Ok(Running {
         supervisor,
         addresses,
+        advertiser,
     })
 }
 
@@ -122,7 +142,7 @@ struct Watch {
     switch: Arc<dyn Switch>,
     heartbeats: Arc<Heartbeats>,
     reload: Arc<AtomicBool>,
-    tell: Box<dyn Fn(&str) + Send + Sync>,
+    tell: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Watch {

@@ -128,12 +128,14 @@ fn run_with(
         hear_multicast(port);
     }
     let began = Instant::now();
+    // Not the signals' flag: lcores turn on while routers are told of the end.
+    let halt = Arc::new(AtomicBool::new(false));
     let Launched {
         ports,
         workers,
         pools,
         handles,
-    } = crew.launch(eal, stop)?;
+    } = crew.launch(eal, &halt)?;
     let observed = Arc::new(Observed {
         ports: Mutex::new(ports),
         workers,
@@ -151,7 +153,10 @@ fn run_with(
     if running.is_ok() {
         wait(options, &shared, &observed.workers, &handles, stop, began);
     }
-    stop.store(true, Ordering::Relaxed);
+    if let Ok(running) = &running {
+        running.withdraw();
+    }
+    halt.store(true, Ordering::Relaxed);
     let mut failed = None;
     for handle in handles {
         if let Err(panicked) = handle.join() {

@@ -67,6 +67,7 @@ fn record(record: AuditRecord) -> view::AuditRecord {
         Action::Rollback => "rollback",
         Action::Reload => "reload",
         Action::Save => "save",
+        Action::Advertise => "advertise",
     };
     view::AuditRecord {
         at: record.at,

@@ -8,6 +8,7 @@
 //! Easy to get wrong: all connections share one thread. A handler that waits there, waits for everybody.
 
 mod address;
+mod advertise;
 mod agents;
 mod audit;
 mod body;
@@ -45,6 +46,7 @@ pub use serve::{HEAD_PATIENCE, TCP_CONNECTIONS_MAX, UNIX_CONNECTIONS_MAX};
 pub(crate) use serve::{Hall, serve, serve_hall};
 pub use tls::{TlsError, TlsFiles};
 
+use crate::advertiser::Advertiser;
 use crate::control::Control;
 use crate::heartbeat::Heartbeats;
 use crate::manager::Manager;
@@ -62,6 +64,7 @@ pub(crate) struct App {
     pub(crate) control: Arc<Control>,
     pub(crate) switch: Arc<dyn Switch>,
     pub(crate) manager: Arc<Manager>,
+    pub(crate) advertiser: Arc<Advertiser>,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) board: Board,
     pub(crate) access: Access,
@@ -79,6 +82,7 @@ fn operations() -> Vec<Operation> {
     all.extend(connections::operations());
     all.extend(network::operations());
     all.extend(agents::operations());
+    all.extend(advertise::operations());
     all
 }
 

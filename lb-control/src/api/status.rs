@@ -111,6 +111,7 @@ fn look(app: &App) -> Status {
         TABLE_ALARM,
         &mut warnings,
     );
+    warnings.extend(app.advertiser.warning());
     app.control.look(|look| {
         if look.weights_waiting > 0 {
             warnings.push(format!(

@@ -50,6 +50,8 @@ pub enum Action {
     Reload,
     /// The file, written.
     Save,
+    /// A switch of what is announced to routers.
+    Advertise,
 }
 
 /// What came of it.

@@ -6,6 +6,7 @@
 //! Easy to get wrong: a label whose values come from outside (paths, client addresses, certificate names) would let
 //! anybody fill the collector's memory. There is none.
 
+mod advertise;
 mod control;
 mod latency;
 mod meters;
@@ -28,6 +29,7 @@ pub(crate) fn page(app: &App) -> String {
     let mut page = Page::default();
     switch::add(&mut page, app);
     services::add(&mut page, app);
+    advertise::add(&mut page, app);
     control::add(&mut page, app);
     page.text()
 }

@@ -6,6 +6,7 @@
 //! Easy to get wrong: answers are read tolerantly (a newer server may say more), requests strictly (a
 //! misspelt key must not pass for a default).
 
+mod advertise;
 mod agents;
 mod audit;
 mod boxes;
@@ -19,6 +20,7 @@ mod ports;
 mod services;
 mod status;
 
+pub use advertise::{Advertise, AdvertiseChange, AdvertiseState, AdvertisedVip};
 pub use agents::{
     Agent, AgentValues, CheckStatement, ExternalWeights, LoadReports, Taken, WeightOf, WeightsOf,
 };

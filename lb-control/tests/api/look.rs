@@ -25,7 +25,10 @@ fn the_status_says_what_is_in_force() {
     assert_eq!(status.verdicts.forwarded, 97);
     assert_eq!(status.received, 100);
     let tasks: Vec<_> = status.tasks.iter().map(|task| task.name.as_str()).collect();
-    assert_eq!(tasks, ["api", "weights", "agent-check", "watch"]);
+    assert_eq!(
+        tasks,
+        ["api", "weights", "agent-check", "advertiser", "watch"]
+    );
     assert_eq!(status.warnings, ["port 1 (net_null1): no link"]);
 }
 

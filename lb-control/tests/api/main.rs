@@ -10,6 +10,7 @@
     reason = "a test ends where something is not as it says"
 )]
 
+mod advertise;
 mod client;
 mod config;
 mod connections;

@@ -96,6 +96,7 @@ pub(crate) struct Setup {
     pub(crate) tasks: Vec<Task>,
     /// Connections that each table holds.
     pub(crate) connections: u32,
+    pub(crate) exception_path: &'static str,
 }
 
 impl Default for Setup {
@@ -106,6 +107,7 @@ impl Default for Setup {
             access: Access::default(),
             tasks: Vec::new(),
             connections: 1024,
+            exception_path: "none",
         }
     }
 }
@@ -161,7 +163,11 @@ impl Rig {
             now: Box::new(|| NOW),
         };
         let control = Arc::new(Control::new(parts, Some(&setup.document)).unwrap());
-        let figures = Arc::new(Figures::new(Arc::clone(&tables)));
+        let figures = Arc::new(Figures::new(
+            Arc::clone(&tables),
+            setup.exception_path,
+            dir.join(""),
+        ));
         let socket = Address::Unix(dir.join("control.sock"));
         let mut listeners = vec![Listener::bind(&socket).unwrap()];
         listeners.extend(setup.listeners);
@@ -226,11 +232,15 @@ pub(crate) struct Figures {
     tables: Arc<Tables>,
     pub(crate) turns: AtomicU64,
     pub(crate) stands_still: AtomicBool,
+    exception_path: &'static str,
+    directory: PathBuf,
 }
 
 impl Figures {
-    fn new(tables: Arc<Tables>) -> Self {
+    fn new(tables: Arc<Tables>, exception_path: &'static str, directory: PathBuf) -> Self {
         Self {
+            exception_path,
+            directory,
             tables,
             turns: AtomicU64::new(1),
             stands_still: AtomicBool::new(false),
@@ -244,8 +254,8 @@ impl Switch for Figures {
             program: "lb-dataplane".to_owned(),
             version: "0.1.0".to_owned(),
             started_at: 1_700_000_000,
-            exception_path: "none".to_owned(),
-            state_directory: Some("/run/lb".into()),
+            exception_path: self.exception_path.to_owned(),
+            state_directory: Some(self.directory.clone()),
         }
     }
 

@@ -111,6 +111,26 @@ fn another_revision_in_force_is_a_failure_and_no_refusal() {
 }
 
 #[test]
+fn the_box_and_single_vips_are_switched() {
+    let rig = Rig::new();
+    let off = rig.lbctl(&["advertise", "off", "192.0.2.10"]).done();
+    assert!(off.contains("192.0.2.10"), "{off}");
+    let status = rig.lbctl(&["status"]).done();
+    assert!(
+        status.contains("not announced, switched off: 192.0.2.10"),
+        "{status}"
+    );
+    rig.lbctl(&["advertise", "on", "192.0.2.10"]).done();
+    rig.lbctl(&["advertise", "off"]).done();
+    let status = rig.lbctl(&["status"]).done();
+    assert!(status.contains("this box is switched off"), "{status}");
+    let audit = rig.lbctl(&["audit"]).done();
+    assert!(audit.contains("advertise[192.0.2.10]"), "{audit}");
+    let unknown = rig.lbctl(&["advertise", "off", "192.0.2.99"]);
+    unknown.failed(2, &["no service has the address 192.0.2.99"]);
+}
+
+#[test]
 fn a_backend_is_drained_disabled_enabled_and_weighed() {
     let rig = Rig::new();
     let row = |text: &str| {

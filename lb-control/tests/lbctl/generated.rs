@@ -2,7 +2,7 @@
 
 use crate::kit::{Dir, lbctl};
 
-const VERBS: [&str; 28] = [
+const VERBS: [&str; 29] = [
     "status",
     "services",
     "backends",
@@ -12,6 +12,7 @@ const VERBS: [&str; 28] = [
     "drops",
     "neighbors",
     "routes",
+    "advertise",
     "agents",
     "explain",
     "config",

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::address::Address;
@@ -100,6 +100,14 @@ pub(crate) enum Verb {
     Neighbors,
     /// Routes that packets follow
     Routes,
+    /// VIPs that are announced to routers; switch the box or one VIP on or off
+    Advertise {
+        /// What to do
+        #[arg(value_enum, default_value_t = Advertise::Status)]
+        what: Advertise,
+        /// Only this VIP, such as 192.0.2.10; without it the whole box is switched
+        vip: Option<std::net::IpAddr>,
+    },
     /// Agents: who reports, what was said last, what was refused
     Agents,
     /// Why a service's backends have the weights that they have
@@ -186,6 +194,17 @@ pub(crate) enum Verb {
         /// The directory; made if it does not exist
         dir: PathBuf,
     },
+}
+
+/// What `advertise` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Advertise {
+    /// Show what is announced
+    Status,
+    /// Announce
+    On,
+    /// Announce no longer; outlives a restart of the program
+    Off,
 }
 
 /// Whether totals or rates are wanted.

@@ -5,6 +5,7 @@
 //! Easy to get wrong: a list without members is said in a sentence; headings over nothing look like a fault
 //! of the switch.
 
+mod advertise;
 mod agents;
 mod backends;
 mod connections;
@@ -18,6 +19,7 @@ mod services;
 mod status;
 pub(crate) mod table;
 
+pub(crate) use advertise::advertise;
 pub(crate) use agents::{agents, explained};
 pub(crate) use backends::{backend, backends, table as backend_table};
 pub(crate) use connections::Listing;

@@ -327,6 +327,39 @@ fn neighbors_and_routes_name_their_interface() {
 }
 
 #[test]
+fn vips_say_why_they_are_not_announced() {
+    let mut told = json!({
+        "state": "on", "table": 76, "protocol": 76, "announcements": 1, "withdrawals": 0,
+        "vips": [
+            {"address": "192.0.2.10", "services": ["web", "dns"], "state": "on", "is_advertised": true,
+             "since": 1_700_000_000, "device": "lb-client"},
+            {"address": "192.0.2.20", "services": ["shop"], "state": "off", "is_advertised": false,
+             "since": 1_700_000_000, "why_not": "it is switched off"}
+        ],
+        "off_elsewhere": ["192.0.2.30"]
+    });
+    let all = advertise(&view(told.clone()), None, None);
+    assert_eq!(
+        lines(&all),
+        [
+            "VIPs are announced in the kernel's table 76, protocol 76",
+            "VIP         ANNOUNCED  SINCE                 DEVICE     SERVICES  WHY NOT",
+            "192.0.2.10  yes        2023-11-14 22:13:20Z  lb-client  web dns   -",
+            "192.0.2.20  no         2023-11-14 22:13:20Z  -          shop      it is switched off",
+            "192.0.2.30 is switched off; no service has it",
+        ]
+    );
+    let one = advertise(&view(told.clone()), "192.0.2.20".parse().ok(), None);
+    assert!(!one.contains("192.0.2.10"), "{one}");
+    told["obstacle"] = "the data path is unwell: lcore 1 stands still".into();
+    let none = advertise(&view(told), None, None);
+    assert!(
+        none.starts_with("no VIP is announced: the data path is unwell"),
+        "{none}"
+    );
+}
+
+#[test]
 fn connections_go_on_under_their_heading() {
     let connection = |client: &str, backend: Value| {
         json!({"protocol": "tcp", "client": client, "vip": "192.0.2.10:80", "service": "web",

@@ -5,16 +5,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::path::Path;
 
 use hyper::Method;
-use lb_control::view::{BackendState, Checked, Patch, Rollback, Saved};
+use lb_control::view::{
+    AdvertiseChange, AdvertiseState, BackendState, Checked, Patch, Rollback, Saved,
+};
 
 use super::Session;
 use super::look::named;
 use crate::client::Question;
 use crate::failure::Failure;
-use crate::options::BackendName;
+use crate::options::{Advertise, BackendName};
 use crate::show;
 
 /// Longest document that the API takes, in octets.
@@ -78,6 +81,33 @@ impl Session<'_> {
     pub(super) fn reload(&mut self) -> Result<(), Failure> {
         let answer = self.client.post("/v1/config/reload", None)?;
         self.print(&answer, show::applied)
+    }
+
+    pub(super) fn advertise(
+        &mut self,
+        what: Advertise,
+        vip: Option<IpAddr>,
+    ) -> Result<(), Failure> {
+        let state = match what {
+            Advertise::Status => {
+                let answer = self.client.get("/v1/advertise")?;
+                return self.print(&answer, |told, room| show::advertise(told, vip, room));
+            }
+            Advertise::On => AdvertiseState::On,
+            Advertise::Off => AdvertiseState::Off,
+        };
+        let change = AdvertiseChange {
+            state,
+            vip: vip.map(|vip| vip.to_string()),
+        };
+        let answer = self.client.ask(Question {
+            method: Method::PUT,
+            is_change: true,
+            path: "/v1/advertise",
+            body: Some(json(&change)?),
+            if_revision: None,
+        })?;
+        self.print(&answer, |told, room| show::advertise(told, vip, room))
     }
 
     pub(super) fn set_state(

@@ -75,6 +75,7 @@ impl Session<'_> {
             Verb::Drops { rate } => self.drops(rate),
             Verb::Neighbors => self.neighbors(),
             Verb::Routes => self.routes(),
+            Verb::Advertise { what, vip } => self.advertise(*what, *vip),
             Verb::Agents => self.agents(),
             Verb::Explain { service } => self.explain(service),
             Verb::Audit { limit } => self.audit(*limit),
