@@ -29,7 +29,7 @@ eal() {
     local port number=0
     printf '%s\n' --lcores "$(lcores)"
     memory | tr ' ' '\n'
-    printf '%s\n' --no-pci --file-prefix "$PREFIX"
+    printf '%s\n' --no-pci --file-prefix "$PREFIX$OF"
     for port in client server; do
         if [ "$port" = client ] && [ -e "$STATE/one-armed" ]; then continue; fi
         echo "--vdev=net_af_packet$number,iface=$port,framecnt=4096"
@@ -37,47 +37,53 @@ eal() {
     done
 }
 
+# Through routers nothing comes before they know the way: there the API's answer is enough.
 box_answers() {
-    ! runs "$STATE/pids/box" || inside client curl -sf --noproxy '*' --max-time 1 http://192.0.2.10/
+    ! runs "$STATE/pids/$BOX" || if [ -e "$STATE/router" ]; then
+        curl -sf --noproxy '*' --max-time 1 --unix-socket "$CONTROL" http://localhost/v1/status
+    else
+        inside client curl -sf --noproxy '*' --max-time 1 http://192.0.2.10/
+    fi
 }
 
 lab_start() {
     local file args ports=0,1
     [ -d "$STATE" ] || fail "$PREFIX is down: run scripts/lab up first"
     [ "${1:-}" != -- ] || shift
-    ! runs "$STATE/pids/box" || fail "the box runs already: scripts/lab stop ends it"
+    [ -e "/run/netns/$PREFIX-$BOX" ] || fail "there is no $BOX: scripts/lab up --router builds two boxes"
+    ! runs "$STATE/pids/$BOX" || fail "the box runs already: scripts/lab stop ends it"
     file=$(program)
     [ -x "$file" ] || fail "there is no program $file: build it with cargo build --release"
     # A program that was killed still holds its hugepages.
-    remove_dpdk_files
+    remove_dpdk_files "$BOX"
     mapfile -t args < <(eal)
     [ ! -e "$STATE/one-armed" ] || ports=0
-    args+=(-- --ports "$ports" --config "$STATE/lb.json" --report "$STATE/report.json" --state "$STATE/state" "$@")
-    rm -f "$STATE/box.exit" "$STATE/report.json" "$STATE/pids/box"
-    echo "lab: box runs $file ${args[*]}"
+    args+=(-- --ports "$ports" --config "$STATE/lb$OF.json" --report "$STATE/report$OF.json" --state "$STATE/state$OF" "$@")
+    rm -f "$STATE/$BOX.exit" "$STATE/report$OF.json" "$STATE/pids/$BOX"
+    echo "lab: $BOX runs $file ${args[*]}"
     # The outer shell outlives the program only to write down its exit status.
     # shellcheck disable=SC2016
-    setsid bash -c '"${@:2}"; echo $? >"$1"' box "$STATE/box.exit" \
-        "$LAB_D/record" "$STATE/pids/box" ip netns exec "$PREFIX-box" "$file" "${args[@]}" \
-        </dev/null >"$STATE/box.log" 2>&1 9>&- &
-    until_true 5 test -s "$STATE/pids/box"
-    until_true 20 box_answers || echo "lab: the box runs, but no answer came through 192.0.2.10" >&2
-    if ! runs "$STATE/pids/box"; then
-        tail -n 20 "$STATE/box.log" >&2
-        fail "the program ended at start; its output is in $STATE/box.log"
+    setsid bash -c '"${@:2}"; echo $? >"$1"' box "$STATE/$BOX.exit" \
+        "$LAB_D/record" "$STATE/pids/$BOX" ip netns exec "$PREFIX-$BOX" "$file" "${args[@]}" \
+        </dev/null >"$STATE/$BOX.log" 2>&1 9>&- &
+    until_true 5 test -s "$STATE/pids/$BOX"
+    until_true 20 box_answers || echo "lab: the box runs, but no answer came" >&2
+    if ! runs "$STATE/pids/$BOX"; then
+        tail -n 20 "$STATE/$BOX.log" >&2
+        fail "the program ended at start; its output is in $STATE/$BOX.log"
     fi
 }
 
 lab_stop() {
     [ $# -eq 0 ] || fail "stop takes no option, not \"$1\""
-    [ -e "$STATE/pids/box" ] || fail "the box was not started"
-    if ! end TERM 10 "$STATE/pids/box"; then
-        end KILL 5 "$STATE/pids/box" || true
+    [ -e "$STATE/pids/$BOX" ] || fail "the box was not started"
+    if ! end TERM 10 "$STATE/pids/$BOX"; then
+        end KILL 5 "$STATE/pids/$BOX" || true
         fail "the program did not end within 10 s of SIGTERM and was killed"
     fi
-    until_true 5 test -s "$STATE/box.exit" || fail "the program's exit status is not known"
+    until_true 5 test -s "$STATE/$BOX.exit" || fail "the program's exit status is not known"
     local status
-    status=$(<"$STATE/box.exit")
-    echo "lab: the program ended with status $status; report in $STATE/report.json"
+    status=$(<"$STATE/$BOX.exit")
+    echo "lab: the program ended with status $status; report in $STATE/report$OF.json"
     return "$status"
 }

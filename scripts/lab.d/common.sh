@@ -9,7 +9,8 @@ TREE=$(cd "$LAB_D/../.." && pwd)
 PLACES=(client box switch s1 s2 s3)
 SERVERS=(1 2 3)
 DEMO=/run/lb-demo-$PREFIX # record of a demo that runs
-CONTROL=$STATE/state/control.sock
+BOX=${LB_BOX:-box}; OF=${BOX#box} # which box start, stop, ctl and bgp are about; what its files' names end with
+CONTROL=$STATE/state$OF/control.sock
 BIG=/var/cache/lb-lab/big
 BIG_OCTETS=209715200
 BIG_SHA256=0c3d5ad5a300446a0efc38e319940253c2fa6e7f62ab87f6c041501ce569d292
@@ -21,6 +22,8 @@ fail() {
 
 [[ $PREFIX =~ ^[a-z][a-z0-9-]{0,23}$ ]] ||
     fail "LB_LAB is \"$PREFIX\": expected at most 24 small letters, digits and dashes, a letter first"
+
+[[ $BOX =~ ^box2?$ ]] || fail "LB_BOX is \"$BOX\": expected box or box2"
 
 need_root() {
     [ "$(id -u)" = 0 ] || fail "network namespaces need root: run it with sudo"
@@ -90,10 +93,7 @@ until_true() {
 
 program() {
     local target
-    if [ -n "${LB_PROGRAM:-}" ]; then
-        echo "$LB_PROGRAM"
-    else
-        target=$(cd "$TREE" && cargo metadata --no-deps --offline --format-version 1 | jq -r .target_directory)
-        echo "$target/release/lb-dataplane"
-    fi
+    [ -z "${LB_PROGRAM:-}" ] || { echo "$LB_PROGRAM"; return; }
+    target=$(cd "$TREE" && cargo metadata --no-deps --offline --format-version 1 | jq -r .target_directory)
+    echo "$target/release/lb-dataplane"
 }

@@ -22,17 +22,17 @@ remove_namespace() {
     ip netns delete "$name"
 }
 
-# What DPDK leaves behind when it is killed.
+# What DPDK leaves behind when box $1 is killed.
 remove_dpdk_files() {
-    local mount
-    rm -rf "/var/run/dpdk/$PREFIX"
+    local mount mark=$PREFIX${1#box}
+    rm -rf "/var/run/dpdk/$mark"
     while read -r _ mount _; do
-        rm -f "$mount/${PREFIX}map_"*
+        rm -f "$mount/${mark}map_"*
     done < <(grep ' hugetlbfs ' /proc/mounts || true)
 }
 
 tear_down() {
-    local name
+    local name region
     runs "$DEMO" || rm -f "$DEMO"
     [ -d "$STATE" ] || return 0
     shopt -s nullglob
@@ -43,9 +43,12 @@ tear_down() {
         while read -r name; do remove_namespace "$name"; done <"$STATE/namespaces"
     fi
     unlimit_servers
-    if [ -f "$STATE/pids/box" ]; then remove_dpdk_files; fi
-    # On hugepages the region lies elsewhere, and the state directory holds a link to it.
-    if [ -L "$STATE/state/region" ]; then rm -f "$(readlink "$STATE/state/region")"; fi
+    for name in box box2; do
+        if [ -f "$STATE/pids/$name" ]; then remove_dpdk_files $name; fi
+        # On hugepages the region lies elsewhere, and the state directory holds a link to it.
+        region=$STATE/state${name#box}/region
+        if [ -L "$region" ]; then rm -f "$(readlink "$region")"; fi
+    done
     rm -rf "$STATE"
 }
 

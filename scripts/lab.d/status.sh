@@ -9,6 +9,7 @@ lab_status() {
         return 1
     fi
     echo "lab $PREFIX, state in $STATE$([ ! -e "$STATE/one-armed" ] || echo ", one-armed")"
+    [ ! -e "$STATE/router" ] || PLACES+=(router box2)
     for place in "${PLACES[@]}"; do
         if [ ! -e "/run/netns/$PREFIX-$place" ]; then
             printf '%-8s missing\n' "$place"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # scripts/lab up: namespaces, links, addresses, servers, configuration. Sourced by scripts/lab.
 # shellcheck source=common.sh
+# shellcheck source=wires.sh
 
 # namespace PLACE: made by us and on record, or refused. No kernel in here invents traffic by itself.
 namespace() {
@@ -12,34 +13,10 @@ namespace() {
     for conf in all default; do
         settings+=("net.ipv4.conf.$conf."{rp_filter=0,accept_redirects=0,arp_ignore=1,arp_announce=2}
             "net.ipv6.conf.$conf."{forwarding=0,accept_ra=0,autoconf=0,accept_dad=0,router_solicitations=0})
-        case $1 in box | switch) settings+=("net.ipv6.conf.$conf.disable_ipv6=1") ;; esac
+        case $1 in box* | switch) settings+=("net.ipv6.conf.$conf.disable_ipv6=1") ;; esac
     done
     inside "$1" sysctl -qw "${settings[@]}"
     ip -n "$name" link set lo up
-}
-
-# wire PLACE NAME MAC PLACE NAME MAC: a veth pair that carries only whole, checksummed frames of at
-# most the MTU: what leaves an offload to the receiver would reach DPDK with no checksum.
-wire() {
-    ip link add name "$2" netns "$PREFIX-$1" address "$3" type veth \
-        peer name "$5" netns "$PREFIX-$4" address "$6"
-    local where name
-    while read -r where name; do
-        inside "$where" ethtool -K "$name" tx off tso off gso off gro off >/dev/null
-        ip -n "$PREFIX-$where" link set "$name" up
-    done <<<"$1 $2"$'\n'"$4 $5"
-}
-
-address() {
-    local where=$1 name=$2 each
-    shift 2
-    for each in "$@"; do ip -n "$PREFIX-$where" address add "$each" dev "$name"; done
-}
-
-# The box's kernel must not see what the program receives: AF_PACKET takes its copy before this.
-deafen() {
-    inside box nft "add table netdev lab; add chain netdev lab $1 { type filter hook ingress device $1 priority 0; policy drop; }" ||
-        echo "lab: nft cannot drop at ingress here; the box's kernel sees a copy of each frame on $1" >&2
 }
 
 server() {
@@ -61,34 +38,43 @@ server() {
 }
 
 lab_up() {
-    local one_armed="" owner="" quotas=() n via4=198.51.100.1 via6=2001:db8:1::1 port=eth0
+    local one_armed="" router="" internal="" owner="" quotas=() n via4=198.51.100.1 via6=2001:db8:1::1 port=eth0
     while [ $# -gt 0 ]; do
         case $1 in
         --one-armed) one_armed=1 via4=10.0.0.1 via6=2001:db8:2::1 port=eth1 ;;
+        --router) router=1 ;;
+        --internal) internal=1 ;;
         --owner) owner=${2:?lab: --owner needs a process id}; shift ;;
         --quotas) read -ra quotas <<<"${2:?lab: --quotas needs three parts of a CPU}"; shift ;;
-        *) fail "up knows --one-armed, --quotas and --owner PID, not \"$1\"" ;;
+        *) fail "up knows --one-armed, --router, --internal, --quotas and --owner PID, not \"$1\"" ;;
         esac
         shift
     done
+    [ -z "$one_armed" ] || [ -z "$router" ] || fail "--router needs the port that --one-armed does without"
     tear_down
     "$LAB_D/big" "$BIG" "$BIG_OCTETS" "$BIG_SHA256"
     mkdir -p "$STATE/pids"
     [ -z "$owner" ] || spawn_watch "$owner"
     for n in "${PLACES[@]}"; do namespace "$n"; done
     ip -n "$PREFIX-switch" link add br0 up type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-    wire client eth0 02:00:00:00:02:01 box client 02:00:00:00:00:01
+    if [ -n "$router" ]; then router_wires; else wire client eth0 02:00:00:00:02:01 box client 02:00:00:00:00:01; fi
     wire box server 02:00:00:00:00:02 switch box 02:00:00:00:03:0a
     wire client eth1 02:00:00:00:02:02 switch client 02:00:00:00:03:0b
-    deafen client
-    deafen server
-    address client eth0 198.51.100.2/24 2001:db8:1::2/64
+    deafen box client
+    deafen box server
     address client eth1 10.0.0.254/24 2001:db8:2::254/64
-    ip -n "$PREFIX-client" route add 192.0.2.0/24 via $via4 dev $port src 198.51.100.2
-    ip -n "$PREFIX-client" route add 2001:db8:10::/64 via $via6 dev $port src 2001:db8:1::2
+    if [ -n "$router" ]; then
+        router_addresses
+    else
+        address client eth0 198.51.100.2/24 2001:db8:1::2/64
+        ip -n "$PREFIX-client" route add 192.0.2.0/24 via $via4 dev $port src 198.51.100.2
+        ip -n "$PREFIX-client" route add 2001:db8:10::/64 via $via6 dev $port src 2001:db8:1::2
+    fi
     for n in "${SERVERS[@]}"; do server "$n"; done
     for n in box client s1 s2 s3; do ip -n "$PREFIX-switch" link set "$n" master br0; done
-    "$LAB_D/config" ${one_armed:+--one-armed} >"$STATE/lb.json"
+    "$LAB_D/config" ${one_armed:+--one-armed} ${router:+--router} ${internal:+--internal} >"$STATE/lb.json"
+    [ -z "$internal" ] || internal_nic
+    [ -z "$router" ] || router_starts
     [ -z "$one_armed" ] || touch "$STATE/one-armed"
     for n in "${SERVERS[@]}"; do
         until_true 10 inside client curl -sf --noproxy '*' --max-time 1 "http://10.0.0.1$n/" ||
