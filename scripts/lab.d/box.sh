@@ -13,10 +13,10 @@ lcores() {
     esac
 }
 
-# Real hugepages when 512 MB of them are free and mounted.
+# Real hugepages when 512 MB of them are free, nobody's already, and mounted.
 memory() {
     local free
-    free=$(awk '/^HugePages_Free:/ { n = $2 } /^Hugepagesize:/ { kb = $2 } END { print n * kb / 1024 }' /proc/meminfo)
+    free=$(awk '/^HugePages_Free:/ { n += $2 } /^HugePages_Rsvd:/ { n -= $2 } /^Hugepagesize:/ { kb = $2 } END { print n * kb / 1024 }' /proc/meminfo)
     if grep -q ' hugetlbfs ' /proc/mounts && [ "${free%.*}" -ge 512 ]; then
         echo "-m 512"
     else

@@ -55,7 +55,7 @@ protocol device { }
 protocol direct { ipv4; ipv6; }
 protocol kernel { ipv4 { export where source = RTS_BGP; }; merge paths on; }
 protocol kernel { ipv6 { export where source = RTS_BGP; }; merge paths on; }
-protocol bfd { interface "boxes" { interval 100 ms; multiplier 3; }; }
+protocol bfd { interface "boxes" { interval 200 ms; multiplier 3; }; }
 template bgp box { hold time 3; connect delay time 1; connect retry time 1; error wait time 1, 1; bfd; }
 END
     for box in 1 2; do

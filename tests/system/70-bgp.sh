@@ -182,6 +182,7 @@ else
     check "lb-dataplane starts once more" starts
     check "BIRD with BFD: VIPs learnt" speaks bird-bfd "${VIPS[@]}"
     check "BIRD with BFD: the program killed is withdrawn within 1.5 s, and comes back" killed 1500 bird-bfd "${VIPS[@]}"
+    check "BIRD without BFD again" speaks bird "${VIPS[@]}"
     check "two boxes with the same VIPs: starts" env LB_BOX=box2 timeout 60 "$lab" start -- --exception tap
     check "two boxes with the same VIPs: the second speaks" env LB_BOX=box2 timeout 60 "$lab" bgp bird
     began=$(now_ms)
