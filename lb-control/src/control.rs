@@ -12,6 +12,7 @@
 
 mod change;
 mod flip;
+mod health;
 mod look;
 
 use std::net::IpAddr;
@@ -29,8 +30,11 @@ pub use crate::desired::{
     SaveError, ServiceWeights, Who,
 };
 use crate::desired::{audit::Audit, diff, file, revision::Revisions, weights};
+use crate::health::fitness::Outlook;
 use crate::publisher::Publisher;
 use change::Draft;
+use health::Verdicts;
+pub use health::{Fitted, Verdict};
 pub use look::Look;
 
 /// What `Control` is made of.
@@ -60,8 +64,10 @@ pub struct Control {
 
 /// What only those need who change something.
 struct Changing {
-    /// The document's meaning with the weights that are in force.
+    /// The document's meaning with the weights and the fitness that are in force.
     in_force: Config,
+    /// What is believed of backends' health.
+    verdicts: Verdicts,
     /// Service at which the next step of weights begins to look.
     first: usize,
     /// What the file held when it was read or written last.
@@ -78,6 +84,8 @@ struct State {
     flipped_at: f64,
     flips: u64,
     weights_waiting: usize,
+    /// How services stand, in the order of the document.
+    outlooks: Arc<[Outlook]>,
 }
 
 impl Control {
@@ -101,8 +109,11 @@ impl Control {
         let draft = Draft::of(text.unwrap_or("{}"), &ports);
         let (read, document, config) = draft.checked()?;
         let network = ports.follows_kernel().then(Arc::default);
+        let mut in_force = config.clone();
+        let verdicts = Verdicts::default();
+        let outlooks = verdicts.fit_all(&mut in_force);
         let next = publisher
-            .build(&config, network.as_deref(), now())
+            .build(&in_force, network.as_deref(), now())
             .map_err(|error| ApplyError::Refused(vec![error.refusal(&config, &read)]))?;
         if publisher.publish(next).is_err() {
             publisher.abandon();
@@ -116,13 +127,13 @@ impl Control {
         });
         let mut revisions = Revisions::default();
         revisions.push(Arc::clone(&revision));
-        let in_force = config.clone();
         let control = Self {
             ports,
             file,
             now,
             changes: Mutex::new(Changing {
                 in_force,
+                verdicts,
                 first: 0,
                 file_text: text.map(|_| read),
             }),
@@ -134,6 +145,7 @@ impl Control {
                 flipped_at: since_1970().as_secs_f64(),
                 flips: 1,
                 weights_waiting: 0,
+                outlooks,
             }),
             audit: Mutex::new(Audit::new(audit)),
             refusals: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use lb_core::config::{Backend, Service};
 use lb_core::id::{BackendSlot, NeighborId, ServiceSlot};
 
 use crate::control::{Control, Current, Look};
+use crate::health::fitness::Outlook;
 
 /// The services of one revision.
 pub(crate) struct Inventory {
@@ -22,6 +23,7 @@ pub(crate) struct Inventory {
 /// What is in force for one service.
 struct Shelf {
     slot: Option<ServiceSlot>,
+    outlook: Outlook,
     /// In the order of its backends.
     backends: Vec<Place>,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Place {
 pub(crate) struct Stock<'a> {
     pub(crate) service: &'a Service,
     pub(crate) slot: Option<ServiceSlot>,
+    /// How it stands by the health of its backends.
+    pub(crate) outlook: Outlook,
     backends: &'a [Place],
 }
 
@@ -51,7 +55,7 @@ impl Inventory {
             Self {
                 current: Arc::clone(look.revision),
                 services: services
-                    .map(|(at, service)| (at, Shelf::of(look, service)))
+                    .map(|(at, service)| (at, Shelf::of(look, at, service)))
                     .collect(),
             }
         })
@@ -65,7 +69,7 @@ impl Inventory {
             Self {
                 current: Arc::clone(look.revision),
                 services: found
-                    .map(|(at, service)| (at, Shelf::of(look, service)))
+                    .map(|(at, service)| (at, Shelf::of(look, at, service)))
                     .into_iter()
                     .collect(),
             }
@@ -79,6 +83,7 @@ impl Inventory {
             Some(Stock {
                 service: all.get(*at)?,
                 slot: shelf.slot,
+                outlook: shelf.outlook,
                 backends: &shelf.backends,
             })
         })
@@ -86,7 +91,7 @@ impl Inventory {
 }
 
 impl Shelf {
-    fn of(look: &Look<'_>, service: &Service) -> Self {
+    fn of(look: &Look<'_>, at: usize, service: &Service) -> Self {
         let place = |backend: &Backend| {
             let slot = look.backend_slot(&service.name, &backend.name);
             Place {
@@ -97,6 +102,7 @@ impl Shelf {
         };
         Self {
             slot: look.service(&service.name).map(|service| service.slot),
+            outlook: look.outlooks.get(at).copied().unwrap_or_default(),
             backends: service.backends.iter().map(place).collect(),
         }
     }

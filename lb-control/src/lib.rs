@@ -11,6 +11,7 @@ pub mod api;
 pub mod control;
 pub mod desired;
 pub mod device;
+pub mod health;
 pub mod heartbeat;
 mod inventory;
 mod manager;

@@ -1,8 +1,8 @@
 //! The control side as a whole: its tasks are started, and stopped again.
 //!
-//! WO 00/30294, control processor 42: its programs run beside the switching processors and never in their way. Five
-//! threads: the API, the resource manager's steps, the questions to agents, what is announced to routers, and the watch
-//! over worker lcores.
+//! WO 00/30294, control processor 42: its programs run beside the switching processors and never in their way. Six
+//! threads: the API, the resource manager's steps, the questions to agents, the health checks, what is announced to
+//! routers, and the watch over worker lcores.
 //! Whoever calls [`run`] has confined itself to the main lcore's CPU before; all threads inherit that.
 //! Not here: how a task is kept alive (`supervisor`), what the program itself does with signals.
 //! Easy to get wrong: [`Running`] must be stopped before what `Switch` looks into goes away.
@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::advertiser::Advertiser;
 use crate::api::{self, Access, Address, App, Listener};
 use crate::control::{Control, Who};
+use crate::health::{self, Checks};
 use crate::heartbeat::{Heartbeats, LOOK_EVERY};
 use crate::manager::Manager;
 use crate::metrics::Meters;
@@ -33,7 +34,8 @@ pub struct Parts {
     pub access: Access,
     /// Set by somebody (on SIGHUP) who wants the document's file read again.
     pub reload: Arc<AtomicBool>,
-    /// Told about each reload, and each VIP that is announced or withdrawn: a line for the log.
+    /// Told about each reload, each backend that goes down or comes up, and each VIP that is announced or withdrawn: a
+    /// line for the log.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Further tasks, to be kept alive like ours.
     pub tasks: Vec<Task>,
@@ -87,6 +89,8 @@ pub fn run(parts: Parts) -> io::Result<Running> {
         Arc::clone(&parts.control),
         Arc::clone(&meters),
     ));
+    let tell: Arc<dyn Fn(&str) + Send + Sync> = parts.tell.into();
+    let checks = Arc::new(Checks::new(Arc::clone(&parts.control), Arc::clone(&tell)));
     let heartbeats = Arc::new(Heartbeats::default());
     let advertiser = Arc::new(Advertiser::new(
         Arc::clone(&parts.control),
@@ -97,6 +101,7 @@ pub fn run(parts: Parts) -> io::Result<Running> {
         switch: Arc::clone(&parts.switch),
         manager: Arc::clone(&manager),
         advertiser: Arc::clone(&advertiser),
+        checks: Arc::clone(&checks),
         heartbeats: Arc::clone(&heartbeats),
         board: supervisor.board(),
         access: parts.access,
@@ -113,10 +118,12 @@ pub fn run(parts: Parts) -> io::Result<Running> {
     supervisor.spawn(Task::new("agent-check", move |life| {
         manager.keep_asking(life);
     }))?;
-    let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::from(parts.tell);
     let (announcing, told) = (Arc::clone(&advertiser), Arc::clone(&tell));
     supervisor.spawn(Task::new("advertiser", move |life| {
         announcing.keep(life, told.as_ref());
+    }))?;
+    supervisor.spawn(Task::new(health::checks::TASK, move |life| {
+        checks.keep_checking(life);
     }))?;
     let watch = Watch {
         control: parts.control,

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use lb_core::config::{Fitness, OnDown};
 use lb_core::filter::pending::PER_NEIGHBOR;
 use lb_core::filter::{Class, REPLY_RATE, Reason, Verdict};
 use lb_core::testkit::build::{arp_request, solicitation};
 use lb_core::testkit::cases::cases;
 use lb_core::testkit::net::{
-    CLIENT, CLIENT_SIDE, DNS, Family, HTTP, NAT, SERVER, asking, farmed, plain, transit,
+    CLIENT, CLIENT_SIDE, DNS, Family, HTTP, HTTP_BACKEND, NAT, SERVER, asking, farm, farmed, plain,
+    port_mac, transit,
 };
 use lb_core::testkit::world::Size;
 use lb_core::testkit::{Frame, TestPacket, Way, World, run};
@@ -30,6 +32,7 @@ const CAUSES: &[(Reason, Cause)] = &[
     (Reason::TableFull, more_flows_than_the_table_holds),
     (Reason::ServiceFull, more_flows_than_the_service_may_have),
     (Reason::ReplyRateLimited, more_questions_than_we_answer),
+    (Reason::BackendDown, an_answer_of_a_backend_that_is_down),
     (Reason::NeighborQueueFull, more_packets_than_may_wait),
     (
         Reason::NeighborTableFull,
@@ -74,6 +77,23 @@ fn more_flows_than_the_service_may_have() -> World {
     );
     let mut world = World::new(&text, 2).unwrap();
     (1..=4).for_each(|port| drop(world.send_one(0, syn(port))));
+    world
+}
+
+fn an_answer_of_a_backend_that_is_down() -> World {
+    let mut world = World::new(&farmed(Family::V4, r#""forwarding": "nat""#, &[1]), 2).unwrap();
+    world.send_one(0, syn(1));
+    let down = Fitness {
+        permille: 0,
+        leaves: Some(OnDown::Reset),
+    };
+    world.set_fitness(&[("web-1", down)]).unwrap();
+    let client = CLIENT.socket(Family::V4, 1);
+    let backend = farm(0).socket(Family::V4, HTTP_BACKEND);
+    let answer = Frame::tcp(backend, client)
+        .ack(1001)
+        .link(farm(0).mac, port_mac(1));
+    world.send_one(1, answer.octets());
     world
 }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use lb_core::config::AllDown;
 use serde::{Deserialize, Serialize};
 
 use crate::control::Look;
@@ -17,7 +18,7 @@ use crate::control::Look;
 pub(super) struct Vip {
     /// Names of its services.
     pub(super) services: Vec<String>,
-    /// Whether one of them has somebody to send a new flow to.
+    /// Whether one of them has somebody to send a new flow to, or wants to answer for itself when it has nobody.
     pub(super) is_usable: bool,
 }
 
@@ -32,7 +33,8 @@ pub(super) fn of(look: &Look<'_>) -> BTreeMap<IpAddr, Vip> {
             .backends
             .iter()
             .map(|&b| look.distribution.weight(b));
-        vip.is_usable = vip.is_usable || weights.any(|weight| weight > 0);
+        let stays = service.all_down != AllDown::Withdraw;
+        vip.is_usable = vip.is_usable || stays || weights.any(|weight| weight > 0);
     }
     vips
 }

@@ -48,6 +48,7 @@ pub use tls::{TlsError, TlsFiles};
 
 use crate::advertiser::Advertiser;
 use crate::control::Control;
+use crate::health::Checks;
 use crate::heartbeat::Heartbeats;
 use crate::manager::Manager;
 use crate::metrics::Meters;
@@ -65,6 +66,7 @@ pub(crate) struct App {
     pub(crate) switch: Arc<dyn Switch>,
     pub(crate) manager: Arc<Manager>,
     pub(crate) advertiser: Arc<Advertiser>,
+    pub(crate) checks: Arc<Checks>,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) board: Board,
     pub(crate) access: Access,

@@ -3,7 +3,7 @@
 //! WO 00/30294: configuration table 64 for people, with what is counted and what agents say.
 //! Easy to get wrong: a change of a backend is a change of the document. It makes a revision like any other.
 
-use axum::extract::State;
+use axum::extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
@@ -20,6 +20,9 @@ use super::operation::Operation;
 use super::refused::Refused;
 use super::{App, Shared, aside};
 use crate::control;
+use crate::health::checks::seconds_since_1970;
+use crate::health::standing::State;
+use crate::health::table::Entry;
 use crate::inventory::{Inventory, Place, Stock};
 use crate::resource_manager::ResourceManager;
 use crate::view;
@@ -74,7 +77,9 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn list(State(app): State<Shared>) -> Result<Json<view::Services>, Refused> {
+async fn list(
+    extract::State(app): extract::State<Shared>,
+) -> Result<Json<view::Services>, Refused> {
     aside(&app, |app| {
         let inventory = Inventory::of(&app.control);
         let services = inventory.services().map(|stock| summary(app, &stock));
@@ -86,7 +91,7 @@ async fn list(State(app): State<Shared>) -> Result<Json<view::Services>, Refused
 }
 
 async fn one(
-    State(app): State<Shared>,
+    extract::State(app): extract::State<Shared>,
     Named(name): Named<String>,
 ) -> Result<Json<view::Service>, Refused> {
     aside(&app, move |app| {
@@ -102,7 +107,7 @@ async fn one(
 }
 
 async fn backend(
-    State(app): State<Shared>,
+    extract::State(app): extract::State<Shared>,
     Named((service, backend)): Named<(String, String)>,
 ) -> Result<Json<view::Backend>, Refused> {
     aside(&app, move |app| {
@@ -135,7 +140,7 @@ struct BackendsAsked {
 }
 
 async fn backends(
-    State(app): State<Shared>,
+    extract::State(app): extract::State<Shared>,
     Asked(asked): Asked<BackendsAsked>,
 ) -> Result<Json<view::Backends>, Refused> {
     let limit = usize::from(limit(asked.limit, PAGE, PAGE)?);
@@ -165,7 +170,7 @@ async fn backends(
 }
 
 async fn patch(
-    State(app): State<Shared>,
+    extract::State(app): extract::State<Shared>,
     Extension(caller): Extension<Caller>,
     Named((service, backend)): Named<(String, String)>,
     headers: HeaderMap,
@@ -220,6 +225,8 @@ fn summary(app: &App, stock: &Stock<'_>) -> view::ServiceSummary {
             OnMiss::Drop => "drop".to_owned(),
             OnMiss::Hash => "hash".to_owned(),
         },
+        on_down: service.on_down,
+        all_down: service.all_down,
         max_connections: service.max_connections,
         packets: figures.packets,
         octets: figures.octets,
@@ -227,6 +234,31 @@ fn summary(app: &App, stock: &Stock<'_>) -> view::ServiceSummary {
         connections_live: stock.slot.map_or(0, |slot| live.service(slot)),
         backends_total: service.backends.len(),
         backends_taking: stock.taking(),
+        backends_up: stock.outlook.up,
+        is_panicking: stock.outlook.is_panicking,
+        is_on_backup: stock.outlook.is_on_backup,
+    }
+}
+
+/// What a backend's checks say.
+fn health(entry: Entry) -> view::BackendHealth {
+    let Entry {
+        check, standing, ..
+    } = entry;
+    view::BackendHealth {
+        state: match standing.state() {
+            State::Unknown => view::HealthState::Unknown,
+            State::Up => view::HealthState::Up,
+            State::Down => view::HealthState::Down,
+        },
+        since: standing.since,
+        age_seconds: (seconds_since_1970() - standing.since).max(0.0),
+        kind: check.probe.name().to_owned(),
+        latency_seconds: standing.latency,
+        checks: standing.checks,
+        failures: standing.failures,
+        flaps: standing.flaps,
+        why: standing.why,
     }
 }
 
@@ -270,6 +302,8 @@ fn one_backend(
         weight: backend.weight,
         effective_weight: place.weight,
         tags: backend.tags.clone(),
+        is_backup: backend.is_backup,
+        health: app.checks.entry(service, &backend.name).map(health),
         connections_live: place.slot.map_or(0, |slot| live.backend(slot)),
         is_resolved: link.is_some(),
         agent: manager

@@ -195,16 +195,18 @@ impl Control {
         });
         let number = revision.number;
         let next = Arc::new(Current::new(Arc::clone(&revision), document, config));
+        let mut in_force = weights::carry_over(&next.config, &current.config, &changes.in_force);
+        let outlooks = changes.verdicts.fit_all(&mut in_force);
         let enter = |state: &mut State| {
             state.revisions.push(revision);
             state.current = Arc::clone(&next);
+            state.outlooks = outlooks;
         };
         if is_same {
             let mut state = self.state.write();
             enter(&mut state);
             return Ok((number, state.publisher.current().generation));
         }
-        let in_force = weights::carry_over(&next.config, &current.config, &changes.in_force);
         let distribution = {
             let state = self.wait_until_ready()?;
             let network = state.network.as_deref();

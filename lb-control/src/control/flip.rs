@@ -36,7 +36,13 @@ impl Control {
         let (step, next) = {
             let state = self.state.read();
             let published = state.publisher.current();
-            let step = weights::step(&state.current.config, published, wanted, changes.first);
+            let step = weights::step(
+                &state.current.config,
+                &changes.in_force,
+                published,
+                wanted,
+                changes.first,
+            );
             if step.now.is_empty() {
                 let generation = published.generation;
                 let had_to_wait = state.weights_waiting > 0;
@@ -53,6 +59,8 @@ impl Control {
                     for (backend, weight) in service.backends.iter_mut().zip(weights) {
                         backend.weight = *weight;
                     }
+                    // Who weighs nothing now may need a backup in his place.
+                    changes.verdicts.fit(service);
                 }
             }
             let changed: Vec<usize> = step.now.iter().map(|(at, _)| *at).collect();

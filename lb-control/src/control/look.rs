@@ -12,6 +12,7 @@ use lb_core::shared::Buffer;
 
 use super::State;
 use crate::desired::Current;
+use crate::health::fitness::Outlook;
 
 /// What is in force at one moment.
 pub struct Look<'a> {
@@ -34,6 +35,8 @@ pub struct Look<'a> {
     pub refusals: u64,
     /// Services whose wanted weights were too much work for the last flip of weights; the next ones take them.
     pub weights_waiting: usize,
+    /// How services stand by their health, in the order of the document.
+    pub outlooks: &'a Arc<[Outlook]>,
     /// The tables that lcores share.
     pub tables: &'a Tables,
 }
@@ -51,6 +54,7 @@ impl<'a> Look<'a> {
             flips: state.flips,
             refusals,
             weights_waiting: state.weights_waiting,
+            outlooks: &state.outlooks,
             tables: state.publisher.tables(),
         }
     }

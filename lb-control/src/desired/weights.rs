@@ -37,10 +37,11 @@ pub(crate) struct Step {
 }
 
 /// Compares what is wanted with what is published. `configured` is the document's, in whose order `published`
-/// has its services; `first` is where to begin. Services that `wanted` does not name go back to their configured weights,
+/// has its services, `in_force` says how fit backends are; `first` is where to begin. Services that `wanted` does not name go back to their configured weights,
 /// and those whose weights the document fixes have them anyway.
 pub(crate) fn step(
     configured: &Config,
+    in_force: &Config,
     published: &Distribution,
     wanted: &[ServiceWeights],
     first: usize,
@@ -64,7 +65,8 @@ pub(crate) fn step(
     for (at, service) in in_turn {
         let wanted = wanted.get(service.name.as_str()).copied();
         let weights = targets(service, wanted.filter(|_| service.has_moving_weights()));
-        if is_in_force(service, &weights, published, at) {
+        let fitted = in_force.services.get(at).unwrap_or(service);
+        if is_in_force(fitted, &weights, published, at) {
             continue;
         }
         places += service.places();
@@ -126,6 +128,7 @@ fn is_in_force(service: &Service, weights: &[u32], published: &Distribution, at:
                 && published
                     .backend(slot)
                     .is_none_or(BackendView::is_reachable);
+            let weight = backend.fitness.scale(weight);
             published.weight(slot) == if is_enabled { weight } else { 0 }
         })
 }

@@ -14,6 +14,7 @@ mod page;
 mod services;
 mod switch;
 
+pub(crate) use latency::Latency;
 pub(crate) use meters::Meters;
 
 use crate::api::App;

@@ -10,6 +10,8 @@ use super::BACKENDS_MAX;
 use super::page::{Labels, Page, labels};
 use super::switch::truth;
 use crate::api::{App, values};
+use crate::health::outcome::Cause;
+use crate::health::standing::Standing;
 use crate::inventory::{Inventory, Place, Stock};
 use crate::view::AgentValues;
 
@@ -31,6 +33,7 @@ pub(super) fn add(page: &mut Page, app: &App) {
         total.saturating_sub(BACKENDS_MAX) as f64,
     );
     backends(page, app, &some);
+    health(page, app, &some);
     agents(page, app, &some);
     checks(page, app);
 }
@@ -82,6 +85,30 @@ fn services(page: &mut Page, app: &App, stocks: &[Stock<'_>]) {
         "Backends that take new flows.",
         taking,
     );
+    let up = stocks
+        .iter()
+        .map(|stock| (name(stock), stock.outlook.up as f64));
+    page.gauge(
+        "lb_service_up_backends",
+        "Backends that may have flows and are up, or are not checked.",
+        up,
+    );
+    let panic = stocks
+        .iter()
+        .map(|stock| (name(stock), truth(stock.outlook.is_panicking)));
+    page.gauge(
+        "lb_service_panic",
+        "Whether so few backends are up that all get flows as though they were.",
+        panic,
+    );
+    let backup = stocks
+        .iter()
+        .map(|stock| (name(stock), truth(stock.outlook.is_on_backup)));
+    page.gauge(
+        "lb_service_on_backup",
+        "Whether only backups are left, and serve.",
+        backup,
+    );
 }
 
 type Entry<'a> = (Stock<'a>, (&'a Backend, Place));
@@ -126,6 +153,63 @@ fn backends(page: &mut Page, app: &App, all: &[Entry<'_>]) {
         "lb_backend_resolved",
         "Whether the MAC address of the way to it is known.",
         resolved,
+    );
+}
+
+/// Of backends that are checked, and of all checks together.
+fn health(page: &mut Page, app: &App, all: &[Entry<'_>]) {
+    let (checked, results) = app.checks.ask(|table| {
+        let entries = all.iter().filter_map(|entry| {
+            let (stock, (backend, _)) = entry;
+            let known = table.entry(&stock.service.name, &backend.name)?;
+            Some((names(entry), known.standing.clone()))
+        });
+        let checked: Vec<_> = entries.collect();
+        let tally = table.tally();
+        let failed = |cause: Cause| tally.failed.get(&cause).copied().unwrap_or(0);
+        let mut results = vec![("passed", tally.passed), ("not_made", tally.not_made)];
+        results.extend(Cause::ALL.map(|cause| (cause.name(), failed(cause))));
+        (checked, results)
+    });
+    let each = |of: fn(&Standing) -> f64| {
+        let samples = checked.iter();
+        samples.map(move |(labels, standing)| (labels.clone(), of(standing)))
+    };
+    page.gauge(
+        "lb_backend_up",
+        "Whether it passes its health checks, or is taken to before the first.",
+        each(|standing| truth(standing.counts_as_up())),
+    );
+    page.gauge(
+        "lb_backend_health_since_seconds",
+        "When that began, in seconds since 1970.",
+        each(|standing| standing.since),
+    );
+    // A backend that leaves the configuration takes its count along, so this is no counter.
+    page.gauge(
+        "lb_backend_flaps",
+        "How often it went down after it was up.",
+        each(|standing| standing.flaps as f64),
+    );
+    let latencies = checked.iter().filter_map(|(labels, standing)| {
+        let latency = standing.latency?;
+        Some((labels.clone(), latency))
+    });
+    page.gauge(
+        "lb_backend_health_latency_seconds",
+        "How long its last health check took that passed.",
+        latencies,
+    );
+    let results = results.into_iter();
+    page.counter(
+        "lb_health_checks_total",
+        "Health checks, by what came of them: passed, why they failed, or not made.",
+        results.map(|(result, count)| (labels([("result", result)]), count)),
+    );
+    page.summary(
+        "lb_health_check_duration_seconds",
+        "Time of the health checks that passed, over the last minute or two.",
+        &app.checks.latency().seen(),
     );
 }
 

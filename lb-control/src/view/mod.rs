@@ -35,5 +35,7 @@ pub use explain::{BackendExplained, Explained, RuleExplained};
 pub use lcores::{Drop, Drops, Lcore, Lcores, Verdicts};
 pub use network::{Neighbor, NeighborState, Neighbors, Route, RouteOrigin, Routes};
 pub use ports::{Port, Ports};
-pub use services::{Backend, BackendState, Backends, Service, ServiceSummary, Services};
+pub use services::{
+    Backend, BackendHealth, BackendState, Backends, HealthState, Service, ServiceSummary, Services,
+};
 pub use status::{Fill, Pool, Status, Task, TaskState};

@@ -4,6 +4,7 @@
 //! Easy to get wrong: `weight` is the configured one, `effective_weight` what the scheduler works with now;
 //! the latter are ratios within one service and compare with nothing else.
 
+use lb_core::config::{AllDown, OnDown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,10 @@ pub struct ServiceSummary {
     pub tags: Vec<String>,
     /// What becomes of a later packet without a connection: `reset`, `drop` or `hash`.
     pub on_miss: String,
+    /// What becomes of the flows of a backend that is down: `drain`, `reset` or `move`.
+    pub on_down: OnDown,
+    /// What becomes of an opening packet while no backend takes it: `withdraw`, `reset` or `drop`.
+    pub all_down: AllDown,
     /// Connections that it may have at once; absent: no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
@@ -52,6 +57,12 @@ pub struct ServiceSummary {
     pub backends_total: usize,
     /// Backends that take new flows now: effective weight above 0.
     pub backends_taking: usize,
+    /// Backends that may have flows and are up, or are not checked.
+    pub backends_up: usize,
+    /// So few backends are up that all get flows as though they were (`panic`).
+    pub is_panicking: bool,
+    /// Only backups are left, and serve.
+    pub is_on_backup: bool,
 }
 
 /// A service with its backends.
@@ -86,6 +97,43 @@ pub enum BackendState {
     Disabled,
 }
 
+/// What is known of a backend's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthState {
+    /// It has not been checked yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+}
+
+/// What a backend's health checks say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendHealth {
+    /// What is known.
+    pub state: HealthState,
+    /// When that began, in seconds since 1970.
+    pub since: f64,
+    /// For how long it has been so, in seconds.
+    pub age_seconds: f64,
+    /// What made it so, in words.
+    pub why: String,
+    /// What is asked: `tcp`, `http`, `https`, `icmp`, `udp` or `dns`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How long the last check took that passed, in seconds; absent where none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_seconds: Option<f64>,
+    /// Checks made since it is known.
+    pub checks: u64,
+    /// Those among them that failed.
+    pub failures: u64,
+    /// How often it went down after it was up.
+    pub flaps: u64,
+}
+
 /// A backend of one service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Backend {
@@ -105,6 +153,11 @@ pub struct Backend {
     pub effective_weight: u32,
     /// Tags that it has.
     pub tags: Vec<String>,
+    /// It is a last resort.
+    pub is_backup: bool,
+    /// What its health checks say; absent where it is not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<BackendHealth>,
     /// Connections now.
     pub connections_live: u32,
     /// Whether the MAC address of its neighbor (itself or the router before it) is known.

@@ -1,5 +1,6 @@
 //! What can be looked at: status, services, backends, ports, lcores, drops, neighbors, routes, explanations.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use lb_control::supervisor::{Life, Task};
 use lb_control::view::{self, NeighborState, RouteOrigin, TaskState};
 
 use crate::client::{Client, PATIENCE};
+use crate::metrics::{checked, until_checked};
 use crate::rig::{Rig, Setup};
 
 #[test]
@@ -27,7 +29,14 @@ fn the_status_says_what_is_in_force() {
     let tasks: Vec<_> = status.tasks.iter().map(|task| task.name.as_str()).collect();
     assert_eq!(
         tasks,
-        ["api", "weights", "agent-check", "advertiser", "watch"]
+        [
+            "api",
+            "weights",
+            "agent-check",
+            "advertiser",
+            "health",
+            "watch"
+        ]
     );
     assert_eq!(status.warnings, ["port 1 (net_null1): no link"]);
 }
@@ -54,6 +63,29 @@ fn services_and_backends_are_shown_with_what_is_in_force() {
     assert_eq!(one, web.backends[0]);
     client.get("/v1/services/mail").refused(404);
     client.get("/v1/services/web/backends/dns-1").refused(404);
+}
+
+#[test]
+fn a_backend_that_is_checked_is_shown_with_its_health() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let rig = Rig::with(Setup {
+        document: checked(server.local_addr().unwrap().port()),
+        ..Setup::default()
+    });
+    let backend = until_checked(&rig);
+    let health = backend.health.unwrap();
+    assert_eq!(
+        (health.kind.as_str(), health.why.as_str()),
+        ("tcp", "connected")
+    );
+    assert!(health.checks >= 1 && health.failures == 0 && health.flaps == 0);
+    assert!(health.latency_seconds.is_some() && health.since > 0.0);
+    let mut client = Client::unix(&rig);
+    let service: view::Service = client.get("/v1/services/web6").done();
+    assert_eq!(service.summary.backends_up, 1);
+    assert!(!service.summary.is_panicking && !service.summary.is_on_backup);
+    let web: view::Service = client.get("/v1/services/web").done();
+    assert!(web.backends[0].health.is_none(), "nobody checks it");
 }
 
 #[test]

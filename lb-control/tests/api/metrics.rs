@@ -3,20 +3,52 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output, Stdio};
 
 use crate::client::Client;
-use crate::rig::{Rig, Setup, repository};
+use lb_control::view;
+
+use crate::rig::{DOCUMENT, Rig, Setup, plain, repository};
 
 /// A page on which every family has a sample.
 fn page() -> String {
-    let rig = Rig::with_tcp();
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let rig = Rig::with(Setup {
+        document: checked(server.local_addr().unwrap().port()),
+        listeners: vec![plain()],
+        ..Setup::default()
+    });
+    until_checked(&rig);
     let mut client = Client::unix(&rig);
     let report = r#"{"backend":"web-1","boot_id":"b","sequence":1,"monotonic_seconds":1,"clients":3,"cpu_utilization":0.5,
         "mem_utilization":0.25,"execution_time_seconds":0.01,"rps_fractional":100,"eps":1}"#;
     assert_eq!(client.post("/v1/load-reports", report).status, 200);
     client.get("/v1/nothing").refused(404);
     client.get("/metrics").text().to_owned()
+}
+
+/// The rig's document, with a backend that is checked where this server listens.
+pub(crate) fn checked(port: u16) -> String {
+    let service = r#""name": "web6", "health": { "type": "tcp", "interval": 0.1 },"#;
+    let backend =
+        format!(r#""name": "web-6", "health": {{ "address": "127.0.0.1", "port": {port} }},"#);
+    DOCUMENT
+        .replace(r#""name": "web6","#, service)
+        .replace(r#""name": "web-6","#, &backend)
+}
+
+/// Waits until that backend is known to be up.
+pub(crate) fn until_checked(rig: &Rig) -> view::Backend {
+    let mut client = Client::unix(rig);
+    loop {
+        let one: view::Backend = client.get("/v1/services/web6/backends/web-6").done();
+        let state = one.health.as_ref().map(|health| health.state);
+        if state == Some(view::HealthState::Up) {
+            return one;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Names of families, with their types.
@@ -88,6 +120,10 @@ fn figures_are_those_of_the_data_path() {
         "lb_connection_table_capacity_entries{family=\"ipv4\"} 1024",
         "lb_service_backends{service=\"web\"} 2",
         "lb_backend_configured_weight{service=\"web\",backend=\"web-2\"} 300",
+        "lb_backend_up{service=\"web6\",backend=\"web-6\"} 1",
+        "lb_service_up_backends{service=\"web6\"} 1",
+        "lb_service_panic{service=\"web\"} 0",
+        "lb_health_checks_total{result=\"refused\"} 0",
         "lb_agent_clients{backend=\"web-1\"} 3",
         "lb_agent_taken_reports_total{sender=\"local\"} 1",
         "lb_configuration_revision 1",

@@ -123,7 +123,7 @@ fn connections_are_those_that_packets_opened() {
     assert!(to_one.lines().skip(1).all(is_to_one), "{to_one}");
     let live = rig.lbctl(&["backends", "web"]).done();
     assert_eq!(
-        row(&live, "web/web-1")[6],
+        row(&live, "web/web-1")[7],
         (to_one.lines().count() - 1).to_string()
     );
 }
@@ -213,7 +213,7 @@ fn top_without_a_terminal_prints_frame_after_frame() {
         assert_eq!(row(frame, "web")[2..4], ["2/2", "0"], "{frame}");
         assert_eq!(
             row(frame, "web/web-2")[..5],
-            ["web/web-2", "enabled", "300", "300", "75"]
+            ["web/web-2", "enabled", "-", "300", "300"]
         );
         assert!(frame.contains("drops/s      none"), "{frame}");
         assert!(!frame.contains('\u{1b}'), "{frame}");

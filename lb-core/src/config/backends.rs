@@ -5,11 +5,14 @@
 //! Easy to get wrong: no backend may be a VIP of *any* service; the packet would come back to us.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::address::{family, host};
 use super::agents::agent_address;
 use super::document;
+use super::fitness::{Fitness, HealthCheck};
+use super::health::Checking;
 use super::locate::KeyPath;
 use super::model::{Backend, Forwarding};
 use super::names::{self, unique_name};
@@ -26,6 +29,10 @@ pub(super) struct Front<'d> {
     pub(super) port: Option<u16>,
     pub(super) forwarding: Option<Forwarding>,
     pub(super) asks_agents: bool,
+    /// Whether the service has the key `health`, right or wrong.
+    pub(super) has_health: bool,
+    /// That key, if it is right.
+    pub(super) checking: Option<&'d Checking<'d>>,
     pub(super) network: &'d Network,
     pub(super) vips: &'d Vips<'d>,
 }
@@ -87,6 +94,10 @@ fn check_backend(
             .map(Some),
         None => Some(None),
     };
+    // Stands in for what was refused, so that this key is looked at all the same.
+    let nobody = IpAddr::from([192, 0, 2, 1]);
+    let asked = SocketAddr::new(address.unwrap_or(nobody), port.unwrap_or(1));
+    let health = front.health(backend, asked, &at.key("health"), refusals);
     Some(Backend {
         name: name?,
         address: address?,
@@ -95,10 +106,40 @@ fn check_backend(
         state: backend.state,
         tags: tags?,
         agent_address: agent?,
+        is_backup: backend.backup,
+        health: health?.map(Arc::new),
+        fitness: Fitness::FIT,
     })
 }
 
 impl Front<'_> {
+    /// How a backend's health is found out; `None` inside: not at all.
+    fn health(
+        &self,
+        backend: &document::Backend,
+        asked: SocketAddr,
+        at: &KeyPath,
+        refusals: &mut Refusals,
+    ) -> Option<Option<HealthCheck>> {
+        if backend.health.is_some() && !self.has_health {
+            refusals.add(
+                at.clone(),
+                "this key belongs to a service with `health`; expected it there only",
+            );
+            return None;
+        }
+        let Some(checking) = self.checking else {
+            return Some(None);
+        };
+        match &backend.health {
+            None => checking.plain(asked).map(Some),
+            Some(document::BackendHealth::Off) => Some(None),
+            Some(document::BackendHealth::Own(own)) => {
+                checking.overridden(own, asked, at, refusals).map(Some)
+            }
+        }
+    }
+
     /// With `direct` the packet keeps its port, so the backend's is the service's.
     fn port_allows(&self, port: Option<u16>) -> Result<Option<u16>, String> {
         match (self.forwarding, self.port, port) {

@@ -7,6 +7,7 @@
 //! position, which changes from one distribution to the next.
 
 mod build;
+mod leaving;
 mod refusal;
 mod weigh;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use super::kernel::KernelRoute;
 use super::lookup::{Lookup, LookupKey};
-use super::{Cidr, Forwarding, OnMiss, Timeouts};
+use super::{AllDown, Cidr, Forwarding, OnDown, OnMiss, Timeouts};
 use crate::flow::{AddressWords, DirectionKey, FlowHash, Protocol};
 use crate::frame::ETHERNET;
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
@@ -28,6 +29,7 @@ use crate::wire::MacAddr;
 use crate::wire::ethernet::SourceMac;
 
 pub use build::{BuildError, Surroundings};
+use leaving::Leaving;
 
 /// A service, as the filter needs it.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct ServiceView {
     pub forwarding: Forwarding,
     /// What becomes of a later packet without a connection.
     pub on_miss: OnMiss,
+    /// What becomes of an opening packet while no backend takes it.
+    pub all_down: AllDown,
     /// Idle times.
     pub timeouts: Timeouts,
     /// Connections that the service may have at once; `u32::MAX` for no limit of its own.
@@ -167,6 +171,7 @@ pub struct Distribution {
     paths: Arc<[Option<Paths>]>,
     /// By slot, like the three before it.
     weights: Vec<u32>,
+    leaving: Leaving,
     routes: Arc<RouteTable>,
     /// What routes were made from: a digest, and the kernel's.
     routes_made_of: (u64, Arc<[KernelRoute]>),
@@ -218,6 +223,7 @@ impl Distribution {
             backend_neighbors: Arc::default(),
             paths: Arc::default(),
             weights: Vec::new(),
+            leaving: Leaving::default(),
             routes: Arc::default(),
             routes_made_of: (0, Arc::default()),
             pinned: Arc::default(),
@@ -323,6 +329,13 @@ impl Distribution {
     #[must_use]
     pub fn weight(&self, slot: BackendSlot) -> u32 {
         self.weights.get(slot.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// What the flows of the backend with this slot do, if it is down; `None`: they stay with it.
+    #[inline]
+    #[must_use]
+    pub fn leaves(&self, slot: BackendSlot) -> Option<OnDown> {
+        self.leaving.of(slot)
     }
 
     /// Longest match in the routing table.

@@ -6,9 +6,16 @@
 //! Easy to get wrong: a value that only the checks refuse must still be readable here, or the answer
 //! names that one key and stays silent about the others.
 
+mod health;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use health::{
+    AllDown, BackendHealth, CheckKind, HealthCheck, HealthOverride, OnDown, Rcode, Record, Status,
+};
+
+use super::decimal::Decimal;
 use super::object::{object, objects, present, present_object, word};
 use super::whole::Whole;
 
@@ -119,6 +126,26 @@ pub struct Service {
     )]
     #[schemars(with = "AgentCheck")]
     pub agent_check: Option<AgentCheck>,
+    /// Checks every backend's health. Default: nobody is checked, and all count as up.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present_object"
+    )]
+    #[schemars(with = "HealthCheck")]
+    pub health: Option<HealthCheck>,
+    /// What becomes of the flows of a backend that is down. Default: drain.
+    #[serde(default, deserialize_with = "word")]
+    pub on_down: OnDown,
+    /// Time in which a backend that comes back up gets its full share of new flows, in a service with `health` only: seconds, a whole number from 0 to 3600. Default: 0, at once.
+    #[serde(default = "no_slow_start")]
+    pub slow_start: Whole<0, 3600>,
+    /// Part of the backends that must be up, in a service with `health` only; while fewer are, all get new flows as though they were: a number from 0 to 1. Default: 0, never.
+    #[serde(default = "no_panic")]
+    pub panic: Decimal<0, 1000>,
+    /// What becomes of a packet that would open a flow, while no backend takes one. Default: withdraw.
+    #[serde(default, deserialize_with = "word")]
+    pub all_down: AllDown,
     /// What happens to a packet that opens no flow and belongs to none. Default: reset.
     #[serde(default, deserialize_with = "word")]
     pub on_miss: OnMiss,
@@ -172,6 +199,25 @@ pub struct Backend {
     )]
     #[schemars(with = "String")]
     pub agent_address: Option<String>,
+    /// Whether it is a last resort, which has new flows only while no other backend can: true or false. Default: false.
+    #[serde(default)]
+    pub backup: bool,
+    /// What differs in its health check, or `off` for none, in a service with `health` only. Default: nothing differs.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "BackendHealth")]
+    pub health: Option<BackendHealth>,
+}
+
+const fn no_slow_start() -> Whole<0, 3600> {
+    Whole::new(0)
+}
+
+fn no_panic() -> Decimal<0, 1000> {
+    Decimal::new(0)
 }
 
 const fn default_weight() -> Whole<0, 65535> {

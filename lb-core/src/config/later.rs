@@ -6,13 +6,12 @@
 use super::document::Forwarding;
 
 /// Keys, and what they will belong to.
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 11] = [
     ("apps", "network apps"),
     ("capture", "packet capture"),
     ("cluster", "several boxes sharing configuration"),
     ("drain", "draining backends with a deadline"),
     ("etcd", "several boxes sharing configuration"),
-    ("health", "health checks"),
     ("limits", "limits"),
     ("lists", "lists of clients"),
     ("local_addresses", "the forwarding `full-nat`"),

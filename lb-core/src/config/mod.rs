@@ -9,8 +9,11 @@ mod address;
 mod agents;
 mod backends;
 mod check;
+mod decimal;
 pub mod distribution;
 pub mod document;
+mod fitness;
+mod health;
 mod in_force;
 mod interfaces;
 mod kernel;
@@ -32,6 +35,9 @@ mod whole;
 pub use check::{check, parse, read};
 pub use distribution::{BackendView, Distribution, Owner, PortView, ServiceView, Surroundings};
 pub use document::{BackendState, Document, schema};
+pub use fitness::{
+    AllDown, FULL, Fitness, HealthCheck, HttpProbe, OnDown, Probe, Rcode, Record, TlsProbe,
+};
 pub use in_force::{NetworkInForce, RouteInForce, Source};
 pub use kernel::{DOCUMENT_METRIC, KernelInterface, KernelNetwork, KernelRoute, PROTOCOL_ID};
 pub use model::{

@@ -6,8 +6,10 @@
 //! their identity, which is their name.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::document::BackendState;
+use super::fitness::{AllDown, Fitness, HealthCheck, OnDown};
 use super::prefix::{Cidr, Prefix};
 use crate::flow::{HashSeed, Protocol};
 use crate::id::PortId;
@@ -89,6 +91,14 @@ pub struct Service {
     pub tags: Vec<String>,
     /// Whom to ask how the backends are; `None`: nobody.
     pub agent_check: Option<AgentCheck>,
+    /// What becomes of the flows of a backend that is down.
+    pub on_down: OnDown,
+    /// In which a backend that comes up gets its full share, 0 to 3600 seconds; 0: at once.
+    pub slow_start_seconds: u32,
+    /// Thousandths of the backends that must be up, or all count as up; 0 to 1000, 0: never.
+    pub panic_permille: u32,
+    /// What becomes of an opening packet while no backend takes it.
+    pub all_down: AllDown,
     /// What happens to a packet that opens no flow and belongs to none.
     pub on_miss: OnMiss,
     /// When silent flows are forgotten.
@@ -124,6 +134,12 @@ pub struct Backend {
     pub tags: Vec<String>,
     /// Where its agent is asked; `None`: at its own address.
     pub agent_address: Option<IpAddr>,
+    /// Has new flows only while no other backend can.
+    pub is_backup: bool,
+    /// How its health is found out; `None`: it counts as up.
+    pub health: Option<Arc<HealthCheck>>,
+    /// What its health makes of it; not the document's, which begins with fully fit.
+    pub fitness: Fitness,
 }
 
 /// Whom to ask how a service's backends are.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::decimal::Decimal;
 use super::locate::{self, KeyPath};
 use super::whole::Whole;
 
@@ -73,6 +74,26 @@ impl Refusals {
         let message =
             || format!("{number} is out of range; expected a whole number from {MIN} to {MAX}");
         self.keep(path, within.ok_or_else(message))
+    }
+
+    /// The same of a number with decimals; the answer is in thousandths.
+    pub(super) fn decimal<const MIN: u32, const MAX: u32>(
+        &mut self,
+        path: KeyPath,
+        number: Decimal<MIN, MAX>,
+    ) -> Option<u32> {
+        let (min, max) = (f64::from(MIN) / 1000.0, f64::from(MAX) / 1000.0);
+        let message = || {
+            format!(
+                "{number} is out of range; expected a number from {min} to {max} with at most three decimals"
+            )
+        };
+        self.keep(path, number.within().ok_or_else(message))
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// True if nothing has been refused.

@@ -12,6 +12,7 @@ use super::address::host;
 use super::agents;
 use super::backends::{self, Vips};
 use super::document;
+use super::health::Checking;
 use super::later;
 use super::locate::KeyPath;
 use super::model::{Forwarding, OnMiss, Service, Timeouts};
@@ -82,6 +83,20 @@ fn check_service(
         Some(check) => agents::agent_check(check, &at.key("agent_check"), refusals).map(Some),
         None => Some(None),
     };
+    let health = match &service.health {
+        Some(health) => Checking::of(health, &at.key("health"), refusals).map(Some),
+        None => Some(None),
+    };
+    let slow_start = refusals.number(at.key("slow_start"), service.slow_start);
+    let panic = refusals.decimal(at.key("panic"), service.panic);
+    for (key, value) in [("slow_start", slow_start), ("panic", panic)] {
+        if service.health.is_none() && value.is_some_and(|value| value > 0) {
+            refusals.add(
+                at.key(key),
+                "this key belongs to a service with `health`; expected it there only",
+            );
+        }
+    }
     let maglev_table_size = maglev_table_size(service, at, refusals);
     let timeouts = timeouts(&service.timeouts, &at.key("timeouts"), refusals);
     let max_connections = match service.max_connections {
@@ -100,10 +115,13 @@ fn check_service(
         port,
         forwarding,
         asks_agents: service.agent_check.is_some(),
+        has_health: service.health.is_some(),
+        checking: health.as_ref().and_then(Option::as_ref),
         network,
         vips,
     };
     let backends = backends::check(&service.backends, &at.key("backends"), &front, refusals);
+    health?;
     Some(Service {
         name: name?,
         address: address?,
@@ -115,6 +133,10 @@ fn check_service(
         algorithm: agents::algorithm(service.weights),
         tags: tags?,
         agent_check: agent_check?,
+        on_down: service.on_down,
+        slow_start_seconds: slow_start?,
+        panic_permille: panic?,
+        all_down: service.all_down,
         on_miss: on_miss(service.on_miss),
         timeouts: timeouts?,
         max_connections: max_connections?,

@@ -13,6 +13,7 @@
 mod admit;
 pub mod counters;
 mod flight;
+mod leave;
 pub mod life;
 pub mod limit;
 mod links;

@@ -6,7 +6,7 @@
 //! Easy to get wrong: an entry names its backend by slot; when the configuration no longer has the
 //! backend, the entry is dead, whatever its state.
 
-use crate::config::{BackendView, Distribution, Forwarding, OnMiss, ServiceView};
+use crate::config::{AllDown, BackendView, Distribution, Forwarding, OnMiss, ServiceView};
 use crate::conn::{
     Conn, ConnId, ConnState, ConnTable, Direction, InsertError, Lane, NewConn, Tick,
 };
@@ -96,13 +96,18 @@ impl<P: Packet> Own<P> {
             self.remove(scene, id);
             return None;
         };
+        let is_tcp = item.flow.protocol == TCP;
+        let state = State::from_u8(conn.state().protocol);
+        if let Some(leaves) = scene.distribution.leaves(conn.backend())
+            && let Some(left) = self.leave(scene, item, packet, id, direction, conn, leaves)
+        {
+            return left.verdict();
+        }
         if let Some(link) = scene.tables.neighbors.link(backend_neighbor)
             && let Some(port) = scene.distribution.port(link.port())
         {
             self.links.keep(conn.backend(), Way::new(link, port));
         }
-        let is_tcp = item.flow.protocol == TCP;
-        let state = State::from_u8(conn.state().protocol);
         if is_tcp
             && (item.flow.flags & STEERING != 0 || state != State::Established)
             && !self.steer(scene, item, packet, id, direction, conn, state)
@@ -207,7 +212,7 @@ impl<P: Packet> Own<P> {
         true
     }
 
-    fn remove<const W: usize>(&mut self, scene: Scene<'_>, id: ConnId)
+    pub(super) fn remove<const W: usize>(&mut self, scene: Scene<'_>, id: ConnId)
     where
         FlowKey<W>: Family<W>,
     {
@@ -275,7 +280,7 @@ impl<P: Packet> Own<P> {
                 .take()
                 .or_else(|| self.pick(scene, service, &tuple));
             let Some(slot) = slot else {
-                return Verdict::Drop(Reason::NoBackend);
+                return self.nobody_takes(scene, item, packet, service);
             };
             let Some(backend) = scene.distribution.backend(slot) else {
                 return Verdict::Drop(Reason::NoBackend);
@@ -329,6 +334,24 @@ impl<P: Packet> Own<P> {
             }
         }
         Verdict::Drop(Reason::ReverseTaken)
+    }
+
+    /// Step 208 for an opening packet whose service has no backend that takes it.
+    #[cold]
+    fn nobody_takes<const W: usize>(
+        &mut self,
+        scene: Scene<'_>,
+        item: &Item<W>,
+        packet: &mut P,
+        service: &ServiceView,
+    ) -> Verdict
+    where
+        FlowKey<W>: Family<W>,
+    {
+        match service.all_down {
+            AllDown::Reset if item.flow.protocol == TCP => self.reset(scene, item, packet),
+            AllDown::Reset | AllDown::Withdraw | AllDown::Drop => Verdict::Drop(Reason::NoBackend),
+        }
     }
 
     /// Sends a packet through an entry that was just made or just found.
@@ -440,7 +463,7 @@ where
     }
 }
 
-const TCP: u8 = 6;
+pub(super) const TCP: u8 = 6;
 
 /// Step 220, but for the Ethernet addresses.
 #[inline(always)]

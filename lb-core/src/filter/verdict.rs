@@ -146,6 +146,8 @@ reasons! {
     NoConnection = "no_connection",
     /// The service has no backend that takes new flows.
     NoBackend = "no_backend",
+    /// From a backend that is down, of a flow that its service resets or moves.
+    BackendDown = "backend_down",
     /// The connection table is full.
     TableFull = "table_full",
     /// The service has reached its `max_connections`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::net::port_mac;
 use super::packet::TestPacket;
 use crate::config::registry::Registry;
-use crate::config::{Distribution, KernelNetwork, PortsPresent, Surroundings, parse};
+use crate::config::{Distribution, Fitness, KernelNetwork, PortsPresent, Surroundings, parse};
 use crate::conn::{ConnTable, Sweeping};
 use crate::filter::{BURST, Filter, Lanes, LcoreCounters, Reason, Tables, Verdict};
 use crate::flow::{HashSeed, TableKey};
@@ -78,6 +78,8 @@ pub struct World {
     late: Vec<Late>,
     /// Packets that the way to the control processor still takes.
     punt_room: usize,
+    /// What health makes of backends, by name.
+    fitness: Vec<(String, Fitness)>,
 }
 
 const SECRET: Secret = Secret {
@@ -123,6 +125,7 @@ impl World {
             millis: START_MILLIS,
             late: Vec::new(),
             punt_room: 0,
+            fitness: Vec::new(),
         };
         world.configure(configuration)?;
         Ok(world)
@@ -160,10 +163,15 @@ impl World {
         if self.kernel.is_some() {
             present = present.with_kernel_routes();
         }
-        let config = parse(configuration, &present).map_err(|refusals| {
+        let mut config = parse(configuration, &present).map_err(|refusals| {
             let lines: Vec<_> = refusals.iter().map(ToString::to_string).collect();
             NoWorld(lines.join("\n"))
         })?;
+        let services = config.services.iter_mut();
+        for backend in services.flat_map(|service| &mut service.backends) {
+            let found = self.fitness.iter().find(|(name, _)| *name == backend.name);
+            backend.fitness = found.map_or(Fitness::FIT, |&(_, fitness)| fitness);
+        }
         let around = Surroundings {
             ports: &self.ports,
             mtus: &[],
@@ -189,6 +197,17 @@ impl World {
                 Err(NoWorld(error.to_string()))
             }
         }
+    }
+
+    /// Makes these backends, by name, as fit as this and all others fully, as the control side does when health
+    /// checks fail.
+    ///
+    /// # Errors
+    /// As [`configure`](Self::configure).
+    pub fn set_fitness(&mut self, fitness: &[(&str, Fitness)]) -> Result<(), NoWorld> {
+        let named = fitness.iter().map(|&(name, fit)| (name.to_owned(), fit));
+        self.fitness = named.collect();
+        self.configure(&self.configuration.clone())
     }
 
     /// The moment.

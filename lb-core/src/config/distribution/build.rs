@@ -317,6 +317,7 @@ impl Building<'_, '_> {
             protocol: service.protocol,
             forwarding: service.forwarding,
             on_miss: service.on_miss,
+            all_down: service.all_down,
             timeouts: service.timeouts,
             max_connections: service.max_connections.unwrap_or(u32::MAX),
             scheduler,
@@ -358,6 +359,7 @@ impl Building<'_, '_> {
         let weight = view.weight(backend);
         let at = slot.0 as usize;
         put(&mut self.backends, at, (view, weight));
+        self.next.leaving.set(slot, backend.leaves());
         if let Some(paths) = paths {
             put(&mut self.paths, at, paths);
         }

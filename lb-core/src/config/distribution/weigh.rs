@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Backend, BackendState, Config, Service};
+use super::super::{Backend, BackendState, Config, OnDown, Service};
 use super::{BackendView, BuildError, Distribution, ServiceView};
 use crate::flow::HashSeed;
 use crate::id::BackendSlot;
@@ -53,10 +53,12 @@ impl Distribution {
                 scheduler_for(service, seed, &view.backends, &weights, Some(view))?;
             view.scheduler = scheduler;
             view.made_of = made_of;
-            for (new, slot) in weights.into_iter().zip(&view.backends) {
+            let backends = service.present_backends().zip(&view.backends);
+            for (new, (backend, slot)) in weights.into_iter().zip(backends) {
                 if let Some(weight) = next.weights.get_mut(slot.0 as usize) {
                     *weight = new;
                 }
+                next.leaving.set(*slot, backend.leaves());
             }
         }
         Ok(next)
@@ -85,13 +87,25 @@ impl Service {
 }
 
 impl Backend {
-    /// The weight that counts: 0 unless enabled.
+    /// The weight that counts: scaled by its fitness, and 0 unless enabled.
     #[must_use]
     pub fn weight_in_force(&self) -> u32 {
+        self.fitness.scale(self.wanted_weight())
+    }
+
+    /// The weight that it would have if it were fit: 0 unless enabled.
+    #[must_use]
+    pub fn wanted_weight(&self) -> u32 {
         match self.state {
             BackendState::Enabled => self.weight,
             BackendState::Draining | BackendState::Disabled => 0,
         }
+    }
+
+    /// What its flows do, where it is down. Nobody leaves a backend that may get new flows: they would come back.
+    #[must_use]
+    pub fn leaves(&self) -> Option<OnDown> {
+        self.fitness.leaves.filter(|_| self.weight_in_force() == 0)
     }
 }
 
@@ -119,16 +133,23 @@ pub(super) fn scheduler_for(
     weights: &[u32],
     previous: Option<&ServiceView>,
 ) -> Result<(Arc<Scheduler>, u64), BuildError> {
+    // A weight of 1 has no tenth: while somebody is on his way up, all count in thousandths.
+    let is_ramping = service.present_backends().any(|b| b.fitness.is_partial());
+    let scaled = |backend: &Backend, weight: u32| match weight {
+        1.. if is_ramping => backend.wanted_weight() * u32::from(backend.fitness.permille),
+        _ => weight,
+    };
     let mut candidates: Vec<_> = service
         .present_backends()
         .zip(slots.iter().zip(weights))
         .map(|(backend, (&slot, &weight))| Candidate {
             slot,
             name: &backend.name,
-            weight,
+            weight: scaled(backend, weight),
         })
         .collect();
-    if service.has_moving_weights() && service.scheduler == SchedulerKind::WeightedRoundRobin {
+    let is_moving = is_ramping || service.has_moving_weights();
+    if is_moving && service.scheduler == SchedulerKind::WeightedRoundRobin {
         shorten(&mut candidates, moving_cycle(service.backends.len()));
     }
     let made_of = digest(service, seed, &candidates);

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use lb_control::view::{AgentValues, Backend, BackendState, CheckStatement};
+use lb_control::view::{
+    AgentValues, Backend, BackendHealth, BackendState, CheckStatement, HealthState,
+};
 
 use super::Room;
 use super::format::{count, duration, endpoint, or_dash, percent, scaled, things};
@@ -32,6 +34,25 @@ pub(crate) fn backend(backend: &Backend) -> String {
     line("effective weight", count(backend.effective_weight.into()));
     line("tags", words(&backend.tags));
     line("connections", count(backend.connections_live.into()));
+    match &backend.health {
+        None => line("health", "not checked".to_owned()),
+        Some(health) => {
+            line(
+                "health",
+                format!("{}: {}", state_of_health(health), health.why),
+            );
+            let (checks, failures) = (count(health.checks), count(health.failures));
+            let took = or_dash(health.latency_seconds, duration);
+            line(
+                "health checks",
+                format!(
+                    "{checks} of type {}, {failures} failed, last took {took}",
+                    health.kind
+                ),
+            );
+            line("flaps", count(health.flaps));
+        }
+    }
     line(
         "agent check",
         or_dash(backend.agent_check.as_ref(), statement),
@@ -77,6 +98,7 @@ pub(crate) fn table(backends: &[Backend]) -> Table {
     let mut table = Table::new(&[
         Text("BACKEND"),
         Text("STATE"),
+        Text("HEALTH"),
         Number("WEIGHT"),
         Number("EFFECTIVE"),
         Number("SHARE"),
@@ -88,6 +110,7 @@ pub(crate) fn table(backends: &[Backend]) -> Table {
         Extra("CHECK"),
         ExtraNumber("MEM"),
         ExtraNumber("EXECUTION"),
+        Extra("WHY"),
         Extra("ADDRESS"),
     ]);
     for backend in backends {
@@ -96,6 +119,7 @@ pub(crate) fn table(backends: &[Backend]) -> Table {
         table.row([
             format!("{}/{}", backend.service, backend.name),
             state(backend),
+            or_dash(backend.health.as_ref(), state_of_health),
             count(backend.weight.into()),
             count(backend.effective_weight.into()),
             share(backend.effective_weight, sum),
@@ -107,14 +131,34 @@ pub(crate) fn table(backends: &[Backend]) -> Table {
             or_dash(backend.agent_check.as_ref(), statement),
             or_dash(said(|agent| agent.mem_utilization), percent),
             or_dash(said(|agent| agent.execution_time_seconds), duration),
+            or_dash(backend.health.as_ref(), why),
             endpoint(&backend.address, backend.port),
         ]);
     }
     table
 }
 
+/// Whether it answers, and for how long that has been so.
+fn state_of_health(health: &BackendHealth) -> String {
+    let state = match health.state {
+        HealthState::Unknown => return "unknown".to_owned(),
+        HealthState::Up => "up",
+        HealthState::Down => "down",
+    };
+    format!("{state} {}", duration(health.age_seconds))
+}
+
+/// What is wrong.
+fn why(health: &BackendHealth) -> String {
+    match health.state {
+        HealthState::Down => health.why.clone(),
+        HealthState::Unknown | HealthState::Up => "-".to_owned(),
+    }
+}
+
 fn state(backend: &Backend) -> String {
     let state = match backend.state {
+        BackendState::Enabled if backend.is_backup => "backup",
         BackendState::Enabled => "enabled",
         BackendState::Draining => "draining",
         BackendState::Disabled => return "disabled".to_owned(),

@@ -6,7 +6,7 @@
 use lb_control::view::{Service, ServiceSummary, Services};
 
 use super::backends::words;
-use super::format::{count, endpoint, octets, or_dash, scaled};
+use super::format::{count, endpoint, octets, or_dash, scaled, things};
 use super::rate::{Before, per_second};
 use super::table::Column::{Extra, ExtraNumber, Number, Text};
 use super::table::Table;
@@ -101,6 +101,9 @@ pub(crate) fn service(service: &Service, room: Room) -> String {
         ("weights", summary.weights.clone()),
         ("tags", words(&summary.tags)),
         ("on_miss", summary.on_miss.clone()),
+        ("on_down", word(&summary.on_down)),
+        ("all_down", word(&summary.all_down)),
+        ("health", health(summary)),
         ("max_connections", limit),
         (
             "connections",
@@ -122,6 +125,20 @@ pub(crate) fn service(service: &Service, room: Room) -> String {
     text
 }
 
+/// A word of the document.
+fn word<T: std::fmt::Debug>(value: &T) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+fn health(service: &ServiceSummary) -> String {
+    let up = things(service.backends_up as u64, "backend");
+    match (service.is_panicking, service.is_on_backup) {
+        (true, _) => format!("{up} up: too few to believe it, so all get flows"),
+        (_, true) => format!("{up} up: backups serve"),
+        _ => format!("{up} up"),
+    }
+}
+
 fn address(service: &ServiceSummary) -> String {
     format!(
         "{}/{}",
@@ -131,5 +148,10 @@ fn address(service: &ServiceSummary) -> String {
 }
 
 fn taking(service: &ServiceSummary) -> String {
-    format!("{}/{}", service.backends_taking, service.backends_total)
+    let (taking, total) = (service.backends_taking, service.backends_total);
+    match (service.is_panicking, service.is_on_backup) {
+        (true, _) => format!("{taking}/{total} panic"),
+        (_, true) => format!("{taking}/{total} backup"),
+        _ => format!("{taking}/{total}"),
+    }
 }

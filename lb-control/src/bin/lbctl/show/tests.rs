@@ -15,7 +15,8 @@ pub(crate) fn summary(name: &str, packets: u64) -> Value {
         "name": name, "address": "192.0.2.10", "port": 80, "protocol": "tcp", "forwarding": "nat",
         "scheduler": "maglev", "weights": "even", "tags": [], "on_miss": "reset",
         "packets": packets, "octets": packets * 100, "connections_opened": packets / 10,
-        "connections_live": 12, "backends_total": 2, "backends_taking": 1
+        "connections_live": 12, "backends_total": 2, "backends_taking": 1, "backends_up": 1,
+        "on_down": "drain", "all_down": "withdraw", "is_panicking": false, "is_on_backup": false
     })
 }
 
@@ -24,7 +25,7 @@ pub(crate) fn a_backend(name: &str, effective_weight: u32) -> Value {
     json!({
         "service": "web", "name": name, "address": "10.0.0.11", "port": 8080, "state": "enabled",
         "weight": 100, "effective_weight": effective_weight, "tags": [], "connections_live": 7,
-        "is_resolved": true
+        "is_resolved": true, "is_backup": false
     })
 }
 
@@ -148,7 +149,7 @@ fn one_service_is_shown_with_its_backends() {
     json["backends"] = json!([a_backend("web-1", 30)]);
     let text = service(&view(json), None);
     assert_eq!(
-        lines(&text)[..12],
+        lines(&text)[..15],
         [
             "service          web",
             "address          [2001:db8::10]:80/tcp",
@@ -157,11 +158,14 @@ fn one_service_is_shown_with_its_backends() {
             "weights          even",
             "tags             gpu ssd",
             "on_miss          reset",
+            "on_down          drain",
+            "all_down         withdraw",
+            "health           1 backend up",
             "max_connections  5,000",
             "connections      12 live, 1,200 opened",
             "packets          12,000 (1.2 MB)",
             "",
-            "BACKEND    STATE    WEIGHT  EFFECTIVE  SHARE  LIVE  CPU  AGE  CLIENTS  REQ/s  CHECK  MEM  EXECUTION  ADDRESS",
+            "BACKEND    STATE    HEALTH  WEIGHT  EFFECTIVE  SHARE  LIVE  CPU  AGE  CLIENTS  REQ/s  CHECK  MEM  EXECUTION  WHY  ADDRESS",
         ]
     );
 }
@@ -176,25 +180,31 @@ fn backends_show_their_share_and_what_agents_say() {
     let mut silent = a_backend("web-2", 90);
     silent["agent"] = json!({"age_seconds": 30.0, "is_expired": true, "reports": 5});
     silent["is_resolved"] = json!(false);
+    let health = |state: &str, age: f64| {
+        json!({"state": state, "since": 0.0, "age_seconds": age, "why": "refused: as told", "type": "tcp",
+            "latency_seconds": 0.002, "checks": 1200, "failures": 3, "flaps": 1})
+    };
+    heard["health"] = health("up", 1.5);
+    silent["health"] = health("down", 7.0);
     let mut off = a_backend("web-3", 0);
     off["state"] = json!("disabled");
     let all: Vec<lb_control::view::Backend> = view(json!([heard, silent, off]));
     assert_eq!(
         lines(&backends(&all, None)),
         [
-            "BACKEND    STATE            WEIGHT  EFFECTIVE  SHARE  LIVE   CPU             AGE  CLIENTS  REQ/s  CHECK         MEM  EXECUTION  ADDRESS",
-            "web/web-1  enabled             100         30   25 %     7  43 %          400 ms       12    250  75% (1.0 s)  61 %     3.2 ms  10.0.0.11:8080",
-            "web/web-2  enabled, no MAC     100         90   75 %     7     -  expired 30.0 s        -      -  -               -          -  10.0.0.11:8080",
-            "web/web-3  disabled            100          0    0 %     7     -               -        -      -  -               -          -  10.0.0.11:8080",
+            "BACKEND    STATE            HEALTH      WEIGHT  EFFECTIVE  SHARE  LIVE   CPU             AGE  CLIENTS  REQ/s  CHECK         MEM  EXECUTION  WHY               ADDRESS",
+            "web/web-1  enabled          up 1.5 s       100         30   25 %     7  43 %          400 ms       12    250  75% (1.0 s)  61 %     3.2 ms  -                 10.0.0.11:8080",
+            "web/web-2  enabled, no MAC  down 7.0 s     100         90   75 %     7     -  expired 30.0 s        -      -  -               -          -  refused: as told  10.0.0.11:8080",
+            "web/web-3  disabled         -              100          0    0 %     7     -               -        -      -  -               -          -  -                 10.0.0.11:8080",
         ]
     );
     assert_eq!(
         lines(&backends(&all, Some(80))),
         [
-            "BACKEND    STATE            WEIGHT  EFFECTIVE  SHARE  LIVE   CPU             AGE",
-            "web/web-1  enabled             100         30   25 %     7  43 %          400 ms",
-            "web/web-2  enabled, no MAC     100         90   75 %     7     -  expired 30.0 s",
-            "web/web-3  disabled            100          0    0 %     7     -               -",
+            "BACKEND    STATE            HEALTH      WEIGHT  EFFECTIVE  SHARE  LIVE   CPU",
+            "web/web-1  enabled          up 1.5 s       100         30   25 %     7  43 %",
+            "web/web-2  enabled, no MAC  down 7.0 s     100         90   75 %     7     -",
+            "web/web-3  disabled         -              100          0    0 %     7     -",
         ]
     );
     let text = backend(&all[0]);
@@ -203,6 +213,14 @@ fn backends_show_their_share_and_what_agents_say() {
         "{text}"
     );
     assert!(text.contains("memory             61 %\n"), "{text}");
+    let wanted = "health checks      1,200 of type tcp, 3 failed, last took 2 ms\n";
+    assert!(text.contains(wanted), "{text}");
+    let down = backend(&all[1]);
+    assert!(
+        down.contains("health             down 7.0 s: refused: as told\n"),
+        "{down}"
+    );
+    assert!(backend(&all[2]).contains("health             not checked\n"));
     assert!(backend(&all[2]).ends_with("agent              never heard\n"));
 }
 
@@ -211,7 +229,7 @@ fn a_pool_without_weight_has_no_shares() {
     let all: Vec<lb_control::view::Backend> = view(json!([a_backend("web-1", 0)]));
     let text = backends(&all, None);
     let row: Vec<_> = lines(&text)[1].split_whitespace().collect();
-    assert_eq!(row[..6], ["web/web-1", "enabled", "100", "0", "-", "7"]);
+    assert_eq!(row[..6], ["web/web-1", "enabled", "-", "100", "0", "-"]);
 }
 
 fn a_port(rx_packets: u64, rx_missed: u64) -> Value {

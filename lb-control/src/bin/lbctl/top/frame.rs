@@ -213,9 +213,9 @@ mod tests {
                 "SERVICE  ADDRESS            BACKENDS  LIVE  NEW/s  PACKETS/s  BIT/s",
                 "web      192.0.2.10:80/tcp       1/2    12    500         5k     4M",
                 "",
-                "BACKEND    STATE    WEIGHT  EFFECTIVE  SHARE  LIVE  CPU  AGE  CLIENTS  REQ/s  CHECK  MEM  EXECUTION",
-                "web/web-1  enabled     100         30   25 %     7    -    -        -      -  -        -          -",
-                "web/web-2  enabled     100         90   75 %     7    -    -        -      -  -        -          -",
+                "BACKEND    STATE    HEALTH  WEIGHT  EFFECTIVE  SHARE  LIVE  CPU  AGE  CLIENTS  REQ/s  CHECK  MEM",
+                "web/web-1  enabled  -          100         30   25 %     7    -    -        -      -  -        -",
+                "web/web-2  enabled  -          100         90   75 %     7    -    -        -      -  -        -",
             ]
         );
     }

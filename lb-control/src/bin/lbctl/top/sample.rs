@@ -164,7 +164,8 @@ mod tests {
             r#"{{"name":"{name}","address":"192.0.2.1","port":80,"protocol":"tcp","forwarding":"nat",
             "scheduler":"maglev","weights":"static","tags":[],"on_miss":"reset","packets":{packets},
             "octets":0,"connections_opened":0,"connections_live":{live},"backends_total":0,
-            "backends_taking":0}}"#
+            "backends_taking":0,"backends_up":0,"on_down":"drain","all_down":"withdraw",
+            "is_panicking":false,"is_on_backup":false}}"#
         );
         serde_json::from_str(&text).unwrap()
     }
