@@ -19,6 +19,7 @@ pub mod resource_manager;
 pub mod running;
 pub mod supervisor;
 pub mod switch;
+mod unreachable;
 pub mod view;
 
 pub use running::{Parts, Running, run};

@@ -18,6 +18,7 @@ use crate::manager::Manager;
 use crate::metrics::Meters;
 use crate::supervisor::{Board, Life, Supervisor, Task};
 use crate::switch::Switch;
+use crate::unreachable::Unreachable;
 
 /// What the control side runs with.
 pub struct Parts {
@@ -31,7 +32,7 @@ pub struct Parts {
     pub access: Access,
     /// Set by somebody (on SIGHUP) who wants the document's file read again.
     pub reload: Arc<AtomicBool>,
-    /// Told about each reload, with what came of it: a line for the log.
+    /// Told about each reload, with what came of it, and of backends that no route leads to: lines for the log.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Further tasks, to be kept alive like ours.
     pub tasks: Vec<Task>,
@@ -127,7 +128,10 @@ struct Watch {
 
 impl Watch {
     fn keep_watching(&self, life: &Life) {
+        let mut unreachable = Unreachable::default();
         loop {
+            let lines = unreachable.look(&self.control);
+            lines.iter().for_each(|line| (self.tell)(line));
             self.heartbeats.look(&self.switch.lcores(), Instant::now());
             if self.reload.swap(false, Ordering::Relaxed) {
                 self.reload_file();

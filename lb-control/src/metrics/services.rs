@@ -127,6 +127,15 @@ fn backends(page: &mut Page, app: &App, all: &[Entry<'_>]) {
         "Whether the MAC address of the way to it is known.",
         resolved,
     );
+    let reachable = all.iter().map(|entry| {
+        let (_, (_, place)) = entry;
+        (names(entry), truth(place.is_reachable()))
+    });
+    page.gauge(
+        "lb_backend_reachable",
+        "Whether a route leads to it.",
+        reachable,
+    );
 }
 
 /// A value of agents, its name and its help.

@@ -44,6 +44,8 @@ fn every_verb_that_looks_has_an_answer() {
         ),
         (&["neighbors"], "02:00:00:00:01:11"),
         (&["routes"], "198.51.100.254"),
+        (&["routes", "203.0.113.7"], "0.0.0.0/0"),
+        (&["routes", "2001:db8::1"], "no routes"),
         (&["agents"], "0 reports taken"),
         (&["explain", "web"], "web: weights static"),
         (&["audit"], "done"),

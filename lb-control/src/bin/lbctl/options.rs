@@ -5,6 +5,7 @@
 //! Easy to get wrong: options about the API are global, so that they may stand behind the verb too; clap's
 //! `requires` does not see across that border, and pairs are checked by the client.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -98,8 +99,11 @@ pub(crate) enum Verb {
     },
     /// Neighbors: addresses, MACs, states
     Neighbors,
-    /// Routes that packets follow
-    Routes,
+    /// Routes that packets follow: the document's, the kernel's, and connected networks
+    Routes {
+        /// Only the route that packets to this address follow
+        address: Option<IpAddr>,
+    },
     /// Agents: who reports, what was said last, what was refused
     Agents,
     /// Why a service's backends have the weights that they have

@@ -74,7 +74,7 @@ impl Session<'_> {
             Verb::Lcores { rate } => self.lcores(rate),
             Verb::Drops { rate } => self.drops(rate),
             Verb::Neighbors => self.neighbors(),
-            Verb::Routes => self.routes(),
+            Verb::Routes { address } => self.routes(*address),
             Verb::Agents => self.agents(),
             Verb::Explain { service } => self.explain(service),
             Verb::Audit { limit } => self.audit(*limit),
