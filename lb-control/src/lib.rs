@@ -16,6 +16,7 @@ mod manager;
 pub mod metrics;
 pub mod publisher;
 pub mod resource_manager;
+pub mod routing_daemon;
 pub mod running;
 pub mod supervisor;
 pub mod switch;
