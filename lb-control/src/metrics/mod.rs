@@ -10,6 +10,7 @@ mod control;
 mod latency;
 mod meters;
 mod page;
+mod routing;
 mod services;
 mod switch;
 
@@ -29,5 +30,6 @@ pub(crate) fn page(app: &App) -> String {
     switch::add(&mut page, app);
     services::add(&mut page, app);
     control::add(&mut page, app);
+    routing::add(&mut page, app);
     page.text()
 }

@@ -36,4 +36,4 @@ pub use network::{
 };
 pub use ports::{Port, Ports};
 pub use services::{Backend, BackendState, Backends, Service, ServiceSummary, Services};
-pub use status::{Fill, Pool, Status, Task, TaskState};
+pub use status::{Fill, Pool, RoutingDaemon, Status, Task, TaskState};
