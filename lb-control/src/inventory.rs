@@ -108,6 +108,13 @@ impl Shelf {
     }
 }
 
+impl Place {
+    /// Whether a route leads there; so it is said of one that is disabled, too, which nobody has asked about.
+    pub(crate) fn is_reachable(self) -> bool {
+        self.neighbor != Some(NeighborId::NOWHERE)
+    }
+}
+
 impl<'a> Stock<'a> {
     /// Its backends, in the order of the document.
     pub(crate) fn backends(self) -> impl Iterator<Item = (&'a Backend, Place)> {

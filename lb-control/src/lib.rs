@@ -18,9 +18,11 @@ mod manager;
 pub mod metrics;
 pub mod publisher;
 pub mod resource_manager;
+pub mod routing_daemon;
 pub mod running;
 pub mod supervisor;
 pub mod switch;
+mod unreachable;
 pub mod view;
 
 pub use running::{Parts, Running, run};

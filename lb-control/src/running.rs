@@ -21,6 +21,7 @@ use crate::manager::Manager;
 use crate::metrics::Meters;
 use crate::supervisor::{Board, Life, Supervisor, Task};
 use crate::switch::Switch;
+use crate::unreachable::Unreachable;
 
 /// What the control side runs with.
 pub struct Parts {
@@ -34,8 +35,8 @@ pub struct Parts {
     pub access: Access,
     /// Set by somebody (on SIGHUP) who wants the document's file read again.
     pub reload: Arc<AtomicBool>,
-    /// Told about each reload, each backend that goes down or comes up, and each VIP that is announced or withdrawn: a
-    /// line for the log.
+    /// Told about each reload, each backend that goes down or comes up or that no route leads to, and each VIP that is
+    /// announced or withdrawn: a line for the log.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Further tasks, to be kept alive like ours.
     pub tasks: Vec<Task>,
@@ -154,7 +155,10 @@ struct Watch {
 
 impl Watch {
     fn keep_watching(&self, life: &Life) {
+        let mut unreachable = Unreachable::default();
         loop {
+            let lines = unreachable.look(&self.control);
+            lines.iter().for_each(|line| (self.tell)(line));
             self.heartbeats.look(&self.switch.lcores(), Instant::now());
             if self.reload.swap(false, Ordering::Relaxed) {
                 self.reload_file();

@@ -16,6 +16,8 @@ use lb_core::id::{PortId, ServiceSlot};
 use lb_core::route::neighbor::Now;
 use lb_core::wire::MacAddr;
 
+use crate::routing_daemon;
+
 /// The data path, as the control side sees it.
 pub trait Switch: Send + Sync {
     /// What does not change while the program runs.
@@ -28,6 +30,10 @@ pub trait Switch: Send + Sync {
     fn pools(&self) -> Vec<PoolFigures>;
     /// One service's figures, summed over lcores; zeros for a slot that nobody has.
     fn service(&self, slot: ServiceSlot) -> ServiceFigures;
+    /// The routing daemon's figures; `None` where there is no exception path.
+    fn routing(&self) -> Option<routing_daemon::Figures> {
+        None
+    }
     /// The tables in shared memory.
     fn tables(&self) -> &Arc<Tables>;
     /// The moment now, on the clock that the tables' ticks are counted in.

@@ -2,7 +2,8 @@
 //!
 //! WO 00/30294, Fig. 8: how control processor 42 gets at the network interfaces 37 of the switching processors.
 //! The order is that of the start: devices before ports open, since they can be refused; rings when the lcores'
-//! engines are built; the daemon when all runs. While it runs it follows configuration and links.
+//! engines are built; the daemons when all runs. While they run the interface daemon follows configuration and links,
+//! and the routing daemon the kernel; what the one sees the other puts right.
 //! Easy to get wrong: what a port's driver says of its link it says to one thread at a time.
 
 use std::collections::BTreeMap;
@@ -11,16 +12,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lb_control::control::Control;
+use lb_control::routing_daemon::{self, News, RECEIVE_BUFFER, Status};
 use lb_control::supervisor::Task;
+use lb_core::config::{Config, KernelNetwork};
 use lb_core::id::PortId;
 use lb_core::wire::MacAddr;
+use parking_lot::Mutex;
 
 use crate::dpdk::eal::Eal;
 use crate::dpdk::mempool::CreateError;
 use crate::dpdk::port::{Info, Port};
 use crate::dpdk::ring::RingError;
 use crate::interface_daemon::way::Way;
-use crate::interface_daemon::{Interface, InterfaceDaemon, Path, PathError};
+use crate::interface_daemon::{Interface, InterfaceDaemon, Path, PathError, device_name};
 use crate::observed::Observed;
 use crate::workers::Crew;
 
@@ -40,15 +44,18 @@ pub enum ConnectError {
     Pool(#[from] CreateError),
 }
 
+/// How often the document is compared with the kernel while neither changes.
+const COMPARE_EVERY: Duration = Duration::from_secs(1);
+
 /// Makes the devices of the interfaces that are configured at the start.
 ///
 /// # Errors
 /// See [`PathError`].
-pub fn open(eal: &Eal, way: Way, control: &Control, infos: &[Info]) -> Result<Path, PathError> {
+pub fn open(eal: &Eal, way: Way, config: &Config, infos: &[Info]) -> Result<Path, PathError> {
     let ports = infos
         .iter()
         .map(|info| (info.id, (MacAddr(info.mac), MTU, true)));
-    Path::open(eal, way, &interfaces(control, &ports.collect()))
+    Path::open(eal, way, &interfaces(config, &ports.collect()))
 }
 
 /// Connects the lcores with the daemon; `None` where there is no exception path.
@@ -75,20 +82,94 @@ pub fn connect(
     )?)
 }
 
-/// The daemon's work, to be supervised.
+/// What the kernel has, as the routing daemon saw it last.
+type Seen = Arc<Mutex<Option<Arc<KernelNetwork>>>>;
+
+/// The work of both daemons, to be supervised.
 #[must_use]
-pub fn task(mut daemon: InterfaceDaemon, control: Arc<Control>, observed: Arc<Observed>) -> Task {
+pub fn tasks(
+    daemon: InterfaceDaemon,
+    control: &Arc<Control>,
+    observed: &Arc<Observed>,
+    status: Arc<Status>,
+) -> Vec<Task> {
+    let seen = Seen::default();
+    vec![
+        interface_daemon(
+            daemon,
+            Arc::clone(control),
+            Arc::clone(observed),
+            Arc::clone(&seen),
+        ),
+        routing_daemon(control, observed, status, seen),
+    ]
+}
+
+fn interface_daemon(
+    mut daemon: InterfaceDaemon,
+    control: Arc<Control>,
+    observed: Arc<Observed>,
+    seen: Seen,
+) -> Task {
     let mut looked: Option<Instant> = None;
+    let mut compared: Option<(Instant, Arc<KernelNetwork>)> = None;
     Task::new("interface-daemon", move |life| {
         while !life.is_over() {
             if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
                 looked = Some(Instant::now());
                 let ports = observed.ports.lock().iter().map(facts).collect();
-                daemon.arrange(&interfaces(&control, &ports));
+                let interfaces = interfaces(&control.current().config, &ports);
+                daemon.arrange(&interfaces);
+                let network = seen.lock().clone();
+                if let Some(network) = network.filter(|network| is_due(compared.as_ref(), network))
+                {
+                    daemon.keep_up(&interfaces, &network);
+                    compared = Some((Instant::now(), network));
+                }
             }
             let had_work = daemon.turn();
             daemon.rest(had_work);
         }
+    })
+}
+
+/// Whether the document is to be compared with this view of the kernel.
+fn is_due(compared: Option<&(Instant, Arc<KernelNetwork>)>, network: &Arc<KernelNetwork>) -> bool {
+    compared.is_none_or(|(at, last)| !Arc::ptr_eq(last, network) || at.elapsed() >= COMPARE_EVERY)
+}
+
+fn routing_daemon(
+    control: &Arc<Control>,
+    observed: &Arc<Observed>,
+    status: Arc<Status>,
+    seen: Seen,
+) -> Task {
+    let [documents, networks] = [control, control].map(Arc::clone);
+    let observed = Arc::clone(observed);
+    routing_daemon::task(routing_daemon::Parts {
+        devices: Box::new(move || {
+            let current = documents.current();
+            let interfaces = current.config.interfaces.iter();
+            interfaces
+                .map(|interface| (interface.port, device_name(&interface.name)))
+                .collect()
+        }),
+        publish: Box::new(move |network| {
+            *seen.lock() = Some(Arc::clone(network));
+            networks.set_network(Arc::clone(network)).map(drop)
+        }),
+        hear: Box::new(move |news| {
+            let neighbors = &observed.tables.neighbors;
+            match news {
+                News::Known { address, port, mac } => {
+                    neighbors.tell(address, port, mac, observed.time.now());
+                }
+                News::Gone { address, port } => neighbors.doubt(address, port),
+            }
+        }),
+        tell: Box::new(|line| drop(writeln!(io::stderr(), "lb-dataplane: {line}"))),
+        status,
+        receive_buffer: RECEIVE_BUFFER,
     })
 }
 
@@ -102,13 +183,14 @@ fn facts(port: &Port) -> (PortId, Facts) {
     (port.id(), (mac, port.mtu().unwrap_or(MTU), is_up))
 }
 
-/// The interfaces of the configuration in force whose ports are driven.
-fn interfaces(control: &Control, ports: &BTreeMap<PortId, Facts>) -> Vec<Interface> {
-    let revision = control.current();
-    let configured = revision.config.interfaces.iter();
+/// The interfaces of a configuration whose ports are driven.
+fn interfaces(config: &Config, ports: &BTreeMap<PortId, Facts>) -> Vec<Interface> {
+    let configured = config.interfaces.iter();
     configured
         .filter_map(|interface| {
             let &(mac, mtu, is_up) = ports.get(&interface.port)?;
+            let routes = config.routes.iter();
+            let routes = routes.filter(|route| route.port == interface.port);
             Some(Interface {
                 port: interface.port,
                 name: interface.name.clone(),
@@ -116,6 +198,7 @@ fn interfaces(control: &Control, ports: &BTreeMap<PortId, Facts>) -> Vec<Interfa
                 mtu,
                 is_up,
                 addresses: interface.addresses.clone(),
+                routes: routes.map(|route| (route.prefix, route.via)).collect(),
             })
         })
         .collect()

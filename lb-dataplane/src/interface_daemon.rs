@@ -14,14 +14,16 @@ mod kernel;
 mod netlink;
 mod rest;
 mod tap;
+mod upkeep;
 mod virtio_user;
 pub mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use lb_core::config::Cidr;
+use lb_core::config::{Cidr, KernelNetwork, Prefix};
 use lb_core::id::PortId;
 use lb_core::wire::MacAddr;
 
@@ -62,14 +64,22 @@ pub struct Interface {
     pub is_up: bool,
     /// Addresses of the interface.
     pub addresses: Vec<Cidr>,
+    /// The document's routes over it: destinations, and the router.
+    pub routes: Vec<(Prefix, IpAddr)>,
 }
 
 impl Interface {
     /// Name of the kernel's device.
     #[must_use]
     pub fn device(&self) -> String {
-        format!("lb-{}", self.name)
+        device_name(&self.name)
     }
+}
+
+/// Name of the kernel's device of an interface.
+#[must_use]
+pub fn device_name(interface: &str) -> String {
+    format!("lb-{interface}")
 }
 
 /// The way to the kernel, before anything moves on it.
@@ -243,6 +253,17 @@ impl InterfaceDaemon {
             if let Some(kernel) = self.kernels.get_mut(&interface.port) {
                 for failure in kernel.arrange(interface) {
                     (self.tell)(format!("warning: {failure}"));
+                }
+            }
+        }
+    }
+
+    /// Puts back what the document says and somebody has taken away, going by what the kernel has.
+    pub fn keep_up(&mut self, interfaces: &[Interface], network: &KernelNetwork) {
+        for interface in interfaces {
+            if let Some(kernel) = self.kernels.get_mut(&interface.port) {
+                for line in kernel.keep_up(interface, network) {
+                    (self.tell)(format!("warning: {line}"));
                 }
             }
         }

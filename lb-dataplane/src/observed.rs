@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lb_control::routing_daemon::{self, Status};
 use lb_control::switch::{About, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch};
 use lb_core::filter::counters::ServiceCounters;
 use lb_core::filter::{LcoreCounters, Reason, Tables};
@@ -39,6 +40,8 @@ pub struct Observed {
     pub exception_path: &'static str,
     /// What went between ports and the kernel; empty without an exception path.
     pub kernel: Counters,
+    /// What the routing daemon tells of itself; `None` without an exception path.
+    pub routing: Option<Arc<Status>>,
     /// Where the region lies, if it has a name.
     pub state_directory: Option<PathBuf>,
 }
@@ -85,6 +88,10 @@ impl Switch for Observed {
             octets: sum(|counters| counters.octets.value()),
             connections: sum(|counters| counters.connections.value()),
         }
+    }
+
+    fn routing(&self) -> Option<routing_daemon::Figures> {
+        self.routing.as_ref().map(|status| status.figures())
     }
 
     fn tables(&self) -> &Arc<Tables> {

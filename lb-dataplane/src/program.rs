@@ -17,7 +17,7 @@ use lb_control::Running;
 use lb_control::control::{self, ApplyError, Control};
 use lb_control::publisher::Publisher;
 use lb_control::switch::Switch;
-use lb_core::config::{self, Distribution, PortsPresent, Refusal};
+use lb_core::config::{self, Config, Distribution, PortsPresent, Refusal};
 use lb_core::id::PortId;
 use lb_core::shared::{Reader, double_buffer};
 use lb_core::wire::MacAddr;
@@ -95,21 +95,39 @@ fn run_with(
     let present: PortsPresent = infos.iter().map(|info| info.id).collect();
     let name = options.config.as_deref().map(Path::display);
     let name = name.map_or_else(String::new, |path| path.to_string());
-    if let Some(text) = &text {
-        config::parse(text, &present).map_err(|refusals| refused(&name, &refusals))?;
-    }
+    // Where there is a way to the kernel, it may know ways that the document does not show.
+    let lenient = present.clone().with_kernel_routes();
+    let config = match &text {
+        Some(text) => {
+            config::parse(text, &lenient).map_err(|refusals| refused(&name, &refusals))?
+        }
+        None => Config::default(),
+    };
     let plan = plan(eal, options, &infos)?;
     let shared = open_tables(options, &plan, wants_huge)?;
     let time = shared.time(eal);
-    let (control, readers) = control(options, &infos, &plan, &shared, time, text.as_deref())
-        .map_err(|error| match error {
-            ApplyError::Refused(refusals) => refused(&name, &refusals),
-            other => Failure::Failed(other.into()),
-        })?;
-    let doors = Doors::open(options).map_err(|error| Failure::Refused(error.to_string()))?;
-    let path = exception_path::open(eal, options.exception, &control, &infos)
+    let path = exception_path::open(eal, options.exception, &config, &infos)
         .map_err(|error| Failure::Refused(error.to_string()))?;
     let choice = path.choice.clone();
+    let present = if choice.driver.is_some() {
+        lenient
+    } else {
+        present
+    };
+    let (control, readers) = control(
+        options,
+        &infos,
+        present,
+        &plan,
+        &shared,
+        time,
+        text.as_deref(),
+    )
+    .map_err(|error| match error {
+        ApplyError::Refused(refusals) => refused(&name, &refusals),
+        other => Failure::Failed(other.into()),
+    })?;
+    let doors = Doors::open(options).map_err(|error| Failure::Refused(error.to_string()))?;
     let mut crew = Crew::gather(eal, options, &infos, &plan, &shared, time, readers)?;
     let daemon = exception_path::connect(eal, path, &mut crew)?;
     // The last thing that can be refused; a report that cannot be written would be missed at the end only.
@@ -147,6 +165,7 @@ fn run_with(
         kernel: daemon
             .as_ref()
             .map_or_else(Counters::new, InterfaceDaemon::counters),
+        routing: daemon.as_ref().map(|_| Arc::default()),
         state_directory: shared.directory().map(Path::to_owned),
     });
     let running = run_control(&control, &observed, daemon, doors, signals.reload);
@@ -195,6 +214,7 @@ fn refused(name: &str, refusals: &[Refusal]) -> Failure {
 fn control(
     options: &Options,
     infos: &[Info],
+    present: PortsPresent,
     plan: &Plan,
     shared: &SharedTables,
     time: Time,
@@ -205,7 +225,6 @@ fn control(
         .map(|info| (info.id, MacAddr(info.mac)))
         .collect();
     let (writer, readers) = double_buffer(Distribution::empty(&ports), plan.lcores().len());
-    let present = infos.iter().map(|info| info.id).collect();
     let tables = Arc::clone(&shared.tables);
     let mtus = infos.iter();
     let mtus = mtus.filter_map(|info| Some((info.id, info.own_mtu()?.into())));
@@ -241,10 +260,12 @@ fn run_control(
         tell: Box::new(|line| {
             let _ = writeln!(io::stdout(), "{line}");
         }),
-        tasks: daemon
-            .map(|daemon| exception_path::task(daemon, Arc::clone(control), Arc::clone(observed)))
-            .into_iter()
-            .collect(),
+        tasks: match (daemon, &observed.routing) {
+            (Some(daemon), Some(status)) => {
+                exception_path::tasks(daemon, control, observed, Arc::clone(status))
+            }
+            _ => Vec::new(),
+        },
     })
     .context("threads of the control side")?;
     Ok(running)

@@ -90,6 +90,7 @@ fn interface() -> Interface {
             Cidr::parse("198.51.100.1/24").unwrap(),
             Cidr::parse("2001:db8:1::1/64").unwrap(),
         ],
+        routes: Vec::new(),
     }
 }
 

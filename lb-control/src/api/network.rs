@@ -3,18 +3,27 @@
 //! WO 00/30294: what network interfaces 37 and switching processors 44 count, and tables 62.
 //! Easy to get wrong: asking a port asks its driver. It is done beside the thread that serves.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
-use lb_core::config::Config;
+use axum::http::StatusCode;
+use lb_core::config::{Config, KernelNetwork, NetworkInForce, RouteInForce, Source};
 use lb_core::filter::Reason;
 use lb_core::id::PortId;
 use lb_core::route::neighbor::{Neighbor, REACHABLE_SECONDS};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use super::body::Asked;
 use super::operation::Operation;
 use super::refused::Refused;
 use super::{App, Shared, aside};
+use crate::control::{Current, Look};
 use crate::switch::LcoreFigures;
-use crate::view::{self, NeighborState, RouteOrigin};
+use crate::view::{self, NeighborSource, NeighborState};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -46,8 +55,14 @@ pub(super) fn operations() -> Vec<Operation> {
             neighbors,
         )
         .answers::<view::Neighbors>(),
-        Operation::get("/v1/routes", "list_routes", "The routes in force", routes)
-            .answers::<view::Routes>(),
+        Operation::get(
+            "/v1/routes",
+            "list_routes",
+            "The routes in force: the document's, the kernel's, and connected networks",
+            routes,
+        )
+        .asks::<AskedRoutes>()
+        .answers::<view::Routes>(),
     ]
 }
 
@@ -59,15 +74,17 @@ fn interface(config: &Config, port: PortId) -> Option<String> {
 
 async fn ports(State(app): State<Shared>) -> Result<Json<view::Ports>, Refused> {
     aside(&app, |app| {
-        let current = app.control.current();
+        let (current, kernel) = in_force(app);
         let interfaces = &current.config.interfaces;
+        let network = NetworkInForce::new(&current.config, kernel.as_deref());
+        let own = network.addresses();
         let ports = app.switch.ports().into_iter().map(|port| {
             let interface = interfaces.iter().find(|one| one.port == port.port);
-            let addresses = interface.iter().flat_map(|one| &one.addresses);
+            let addresses = own.iter().filter(|(of, _)| *of == port.port);
             view::Port {
                 port: port.port.0,
                 interface: interface.map(|one| one.name.clone()),
-                addresses: addresses.map(ToString::to_string).collect(),
+                addresses: addresses.map(|(_, cidr)| cidr.to_string()).collect(),
                 device: port.device,
                 driver: port.driver,
                 mac: port.mac.to_string(),
@@ -160,7 +177,13 @@ async fn drops(State(app): State<Shared>) -> Result<Json<view::Drops>, Refused> 
 
 async fn neighbors(State(app): State<Shared>) -> Result<Json<view::Neighbors>, Refused> {
     aside(&app, |app| {
-        let current = app.control.current();
+        let (current, kernel) = in_force(app);
+        let network = NetworkInForce::new(&current.config, kernel.as_deref());
+        let sources: HashMap<_, _> = network
+            .neighbors()
+            .into_iter()
+            .map(|(neighbor, source)| ((neighbor.address, neighbor.port), source))
+            .collect();
         let now = app.switch.now().tick;
         let mut rows: Vec<Neighbor> = app.switch.tables().neighbors.iter().collect();
         rows.sort_by_key(|row| (row.port, row.address));
@@ -172,6 +195,11 @@ async fn neighbors(State(app): State<Shared>) -> Result<Json<view::Neighbors>, R
                 interface: interface(&current.config, row.port),
                 mac: row.mac.map(|mac| mac.to_string()),
                 state: neighbor_state(row, age),
+                source: match sources.get(&(row.address, row.port)) {
+                    Some(Source::Kernel) => NeighborSource::Kernel,
+                    Some(Source::Document | Source::Connected) => NeighborSource::Document,
+                    None => NeighborSource::Learned,
+                },
                 is_needed: row.is_pinned,
                 confirmed_seconds_ago: age,
             }
@@ -192,29 +220,61 @@ fn neighbor_state(row: &Neighbor, age: Option<u32>) -> NeighborState {
     }
 }
 
-async fn routes(State(app): State<Shared>) -> Result<Json<view::Routes>, Refused> {
-    aside(&app, |app| {
-        let current = app.control.current();
+async fn routes(
+    State(app): State<Shared>,
+    Asked(asked): Asked<AskedRoutes>,
+) -> Result<Json<view::Routes>, Refused> {
+    let address = asked.address.as_deref().map(|text| {
+        text.parse::<IpAddr>().map_err(|_| {
+            let message = "expected an IPv4 or IPv6 address without a prefix length";
+            Refused::at(StatusCode::BAD_REQUEST, "address", message)
+        })
+    });
+    let address = address.transpose()?;
+    aside(&app, move |app| {
+        let (current, kernel) = in_force(app);
         let config = &current.config;
-        let connected = config.interfaces.iter().flat_map(|interface| {
-            interface.addresses.iter().map(|address| view::Route {
-                prefix: address.network().to_string(),
-                via: None,
-                port: interface.port.0,
-                interface: Some(interface.name.clone()),
-                origin: RouteOrigin::Connected,
-            })
-        });
-        let configured = config.routes.iter().map(|route| view::Route {
-            prefix: route.prefix.to_string(),
-            via: Some(route.via.to_string()),
-            port: route.port.0,
-            interface: interface(config, route.port),
-            origin: RouteOrigin::Static,
-        });
+        // Beside the lock: a hundred thousand routes take a while to write down.
+        let mut routes = NetworkInForce::new(config, kernel.as_deref()).routes();
+        if let Some(address) = address {
+            routes.retain(|route| route.prefix.contains(address));
+            let longest = routes.iter().map(|route| route.prefix.length()).max();
+            routes.retain(|route| Some(route.prefix.length()) == longest);
+        }
+        let routes = routes.iter().map(|route| one_route(config, route));
         Ok(Json(view::Routes {
-            routes: connected.chain(configured).collect(),
+            routes: routes.collect(),
         }))
     })
     .await
+}
+
+fn one_route(config: &Config, route: &RouteInForce<'_>) -> view::Route {
+    let hops = route.hops.iter().map(|(hop, weight)| view::NextHop {
+        via: hop.gateway.map(|gateway| gateway.to_string()),
+        port: hop.port.0,
+        interface: interface(config, hop.port),
+        weight: *weight,
+    });
+    view::Route {
+        prefix: route.prefix.to_string(),
+        next_hops: hops.collect(),
+        metric: route.metric,
+        source: route.source.into(),
+        protocol: route.protocol,
+    }
+}
+
+/// Document and kernel's view of one moment.
+fn in_force(app: &App) -> (Arc<Current>, Option<Arc<KernelNetwork>>) {
+    let both = |look: &Look<'_>| (Arc::clone(look.revision), look.network.cloned());
+    app.control.look(both)
+}
+
+/// Which routes are wanted.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AskedRoutes {
+    /// Only the route that packets to this address follow. Default: all.
+    address: Option<String>,
 }

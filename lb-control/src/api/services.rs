@@ -306,6 +306,7 @@ fn one_backend(
         health: app.checks.entry(service, &backend.name).map(health),
         connections_live: place.slot.map_or(0, |slot| live.backend(slot)),
         is_resolved: link.is_some(),
+        is_reachable: place.is_reachable(),
         agent: manager
             .agent(&backend.name, now)
             .and_then(|agent| values(&agent)),

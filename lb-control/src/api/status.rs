@@ -19,8 +19,9 @@ use super::operation::Operation;
 use super::refused::Refused;
 use super::{App, Shared, aside};
 use crate::metrics;
+use crate::routing_daemon::{Doubt, Figures};
 use crate::switch::{LcoreFigures, PortFigures};
-use crate::view::{self, Fill, Pool, Status, Task, TaskState};
+use crate::view::{self, Fill, Pool, RoutingDaemon, Status, Task, TaskState};
 
 /// A pool that is fuller than this deserves attention: the rest is what caches hold.
 const POOL_ALARM: f64 = 0.95;
@@ -126,6 +127,7 @@ fn look(app: &App) -> Status {
             started_at: about.started_at,
             uptime_seconds: since(about.started_at).as_secs_f64(),
             exception_path: about.exception_path,
+            routing_daemon: app.switch.routing().as_ref().map(followed),
             state_directory: about.state_directory.map(|path| path.display().to_string()),
             revision: look.revision.number,
             revision_by: (&look.revision.by).into(),
@@ -153,6 +155,21 @@ fn look(app: &App) -> Status {
             warnings,
         }
     })
+}
+
+fn followed(figures: &Figures) -> RoutingDaemon {
+    let resyncs = Doubt::ALL.into_iter().zip(figures.resyncs);
+    let overruns = resyncs.filter(|(doubt, _)| *doubt == Doubt::Overrun);
+    RoutingDaemon {
+        devices: figures.devices as u64,
+        routes: figures.routes as u64,
+        addresses: figures.addresses as u64,
+        neighbors: figures.neighbors as u64,
+        messages: figures.messages,
+        resyncs: figures.resyncs.iter().sum(),
+        overruns: overruns.map(|(_, count)| count).sum(),
+        changed_at: figures.changed_at,
+    }
 }
 
 fn fill<const W: usize>(table: &ConnTable<W>) -> Fill {

@@ -19,7 +19,7 @@ pub struct Look<'a> {
     /// The document.
     pub revision: &'a Arc<Current>,
     /// The kernel's view of the network beside it; `None` where there is no exception path.
-    pub network: Option<&'a KernelNetwork>,
+    pub network: Option<&'a Arc<KernelNetwork>>,
     /// What packets meet. Its services stand in the document's order, and so do the backends of each, without those
     /// that are disabled.
     pub distribution: &'a Distribution,
@@ -46,7 +46,7 @@ impl<'a> Look<'a> {
         let published = state.publisher.published();
         Self {
             revision: &state.current,
-            network: state.network.as_deref(),
+            network: state.network.as_ref(),
             distribution: published,
             generation: published.generation,
             buffer: published.buffer(),
@@ -62,7 +62,10 @@ impl<'a> Look<'a> {
     /// Addresses, routes and neighbors in force: the document's and the kernel's.
     #[must_use]
     pub fn network_in_force(&self) -> NetworkInForce<'a> {
-        NetworkInForce::new(&self.revision.config, self.network)
+        NetworkInForce::new(
+            &self.revision.config,
+            self.network.map(|network| &**network),
+        )
     }
 
     /// A service by its name.

@@ -11,6 +11,7 @@ mod control;
 mod latency;
 mod meters;
 mod page;
+mod routing;
 mod services;
 mod switch;
 
@@ -32,5 +33,6 @@ pub(crate) fn page(app: &App) -> String {
     services::add(&mut page, app);
     advertise::add(&mut page, app);
     control::add(&mut page, app);
+    routing::add(&mut page, app);
     page.text()
 }

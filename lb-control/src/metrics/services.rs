@@ -154,6 +154,15 @@ fn backends(page: &mut Page, app: &App, all: &[Entry<'_>]) {
         "Whether the MAC address of the way to it is known.",
         resolved,
     );
+    let reachable = all.iter().map(|entry| {
+        let (_, (_, place)) = entry;
+        (names(entry), truth(place.is_reachable()))
+    });
+    page.gauge(
+        "lb_backend_reachable",
+        "Whether a route leads to it.",
+        reachable,
+    );
 }
 
 /// Of backends that are checked, and of all checks together.

@@ -33,9 +33,11 @@ pub use connections::{Connection, Connections};
 pub use errors::{Error, Errors};
 pub use explain::{BackendExplained, Explained, RuleExplained};
 pub use lcores::{Drop, Drops, Lcore, Lcores, Verdicts};
-pub use network::{Neighbor, NeighborState, Neighbors, Route, RouteOrigin, Routes};
+pub use network::{
+    Neighbor, NeighborSource, NeighborState, Neighbors, NextHop, Route, Routes, Source,
+};
 pub use ports::{Port, Ports};
 pub use services::{
     Backend, BackendHealth, BackendState, Backends, HealthState, Service, ServiceSummary, Services,
 };
-pub use status::{Fill, Pool, Status, Task, TaskState};
+pub use status::{Fill, Pool, RoutingDaemon, Status, Task, TaskState};

@@ -28,6 +28,8 @@ pub struct Neighbor {
     pub mac: Option<String>,
     /// How far it is believed.
     pub state: NeighborState,
+    /// How it came to be known.
+    pub source: NeighborSource,
     /// Whether a backend or a route needs it: it is kept fresh whether packets flow or not.
     pub is_needed: bool,
     /// Seconds since it was last confirmed; absent for never.
@@ -39,7 +41,7 @@ pub struct Neighbor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NeighborState {
-    /// Configured.
+    /// The document's or the kernel's: never asked for.
     Static,
     /// Confirmed a short while ago.
     Reachable,
@@ -49,10 +51,10 @@ pub enum NeighborState {
     Unresolved,
 }
 
-/// The routes in force.
+/// The routes in force: of each prefix the one that packets follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Routes {
-    /// Connected networks first, then routes in the order of the document.
+    /// In the order of prefixes; IPv4 first.
     pub routes: Vec<Route>,
 }
 
@@ -61,7 +63,20 @@ pub struct Routes {
 pub struct Route {
     /// Destinations.
     pub prefix: String,
-    /// Router; absent for a network that we are connected to.
+    /// Where to: several share flows by weight; none for a route that drops.
+    pub next_hops: Vec<NextHop>,
+    /// Lower is better: 0 for networks that we are connected to, 4000 for the document's routes, the kernel's own for its.
+    pub metric: u32,
+    /// Who says so.
+    pub source: Source,
+    /// Who has set it, as the kernel numbers it: 2 the kernel, 4 an administrator, 76 us; routing daemons have their own.
+    pub protocol: u8,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NextHop {
+    /// Router; absent on a network that we are connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
     /// Port that packets leave by.
@@ -69,16 +84,40 @@ pub struct Route {
     /// Name of the interface; absent where the port has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// Where it comes from.
-    pub origin: RouteOrigin,
+    /// Share of flows, 1 to 256, against the others of the route.
+    pub weight: u16,
 }
 
-/// Where a route comes from.
+/// Who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum RouteOrigin {
-    /// The network of an interface's address.
+pub enum Source {
+    /// The network of an address of ours.
     Connected,
-    /// The configuration.
-    Static,
+    /// The document.
+    Document,
+    /// The kernel.
+    Kernel,
+}
+
+impl From<lb_core::config::Source> for Source {
+    fn from(source: lb_core::config::Source) -> Self {
+        match source {
+            lb_core::config::Source::Connected => Self::Connected,
+            lb_core::config::Source::Document => Self::Document,
+            lb_core::config::Source::Kernel => Self::Kernel,
+        }
+    }
+}
+
+/// How a neighbor came to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NeighborSource {
+    /// The document names it.
+    Document,
+    /// It is permanent in the kernel.
+    Kernel,
+    /// It was asked for.
+    Learned,
 }

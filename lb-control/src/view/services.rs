@@ -162,6 +162,8 @@ pub struct Backend {
     pub connections_live: u32,
     /// Whether the MAC address of its neighbor (itself or the router before it) is known.
     pub is_resolved: bool,
+    /// Whether a route leads to it. While none does it takes no new flows, and packets of old ones are dropped.
+    pub is_reachable: bool,
     /// What its agent reports; absent where none was ever heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentValues>,

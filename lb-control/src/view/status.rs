@@ -22,6 +22,9 @@ pub struct Status {
     pub uptime_seconds: f64,
     /// How packets for the control processor get there: `virtio-user`, `tap` or `none`.
     pub exception_path: String,
+    /// What is followed of the kernel; absent without an exception path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_daemon: Option<RoutingDaemon>,
     /// Where shared memory and sockets live; absent where the tables die with the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_directory: Option<String>,
@@ -67,6 +70,27 @@ pub struct Status {
     pub tasks: Vec<Task>,
     /// What deserves attention, in words; empty when all is well.
     pub warnings: Vec<String>,
+}
+
+/// What the routing daemon follows of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoutingDaemon {
+    /// Ports whose kernel device is there.
+    pub devices: u64,
+    /// Routes of the main table over them, or to nowhere.
+    pub routes: u64,
+    /// Addresses on them.
+    pub addresses: u64,
+    /// Permanent neighbors on them.
+    pub neighbors: u64,
+    /// Messages about changes since the program started.
+    pub messages: u64,
+    /// Times that tables were read anew: at the start, and where changes are not told or messages were lost.
+    pub resyncs: u64,
+    /// Those of them that lost messages made necessary.
+    pub overruns: u64,
+    /// When something changed last, in seconds since 1970; 0: never.
+    pub changed_at: f64,
 }
 
 /// How full a table is.

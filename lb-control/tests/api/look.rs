@@ -1,12 +1,17 @@
 //! What can be looked at: status, services, backends, ports, lcores, drops, neighbors, routes, explanations.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use lb_control::supervisor::{Life, Task};
-use lb_control::view::{self, NeighborState, RouteOrigin, TaskState};
+use lb_control::view::{self, NeighborSource, NeighborState, Source, TaskState};
+use lb_core::config::{Cidr, KernelInterface, KernelNetwork, KernelRoute, Prefix, StaticNeighbor};
+use lb_core::id::PortId;
+use lb_core::route::NextHop;
+use lb_core::wire::MacAddr;
 
 use crate::client::{Client, PATIENCE};
 use crate::metrics::{checked, until_checked};
@@ -150,11 +155,85 @@ fn neighbors_and_routes_are_those_that_packets_meet() {
     assert_eq!(of("10.0.0.11").mac.as_deref(), Some("02:00:00:00:01:11"));
     assert_eq!(of("10.0.0.12").state, NeighborState::Unresolved);
     assert_eq!(of("10.0.0.12").interface.as_deref(), Some("server"));
+    assert_eq!(of("10.0.0.11").source, NeighborSource::Document);
+    assert_eq!(of("10.0.0.12").source, NeighborSource::Learned);
     let routes: view::Routes = client.get("/v1/routes").done();
     assert_eq!(routes.routes.len(), 5);
-    assert_eq!(routes.routes[0].prefix, "198.51.100.0/24");
-    assert_eq!(routes.routes[0].origin, RouteOrigin::Connected);
-    assert_eq!(routes.routes[4].via.as_deref(), Some("198.51.100.254"));
+    let of = |prefix: &str| {
+        let mut all = routes.routes.iter();
+        all.find(|one| one.prefix == prefix).unwrap()
+    };
+    let connected = of("198.51.100.0/24");
+    assert_eq!((connected.source, connected.metric), (Source::Connected, 0));
+    assert_eq!(connected.next_hops[0].via, None);
+    let default = of("0.0.0.0/0");
+    assert_eq!((default.source, default.metric), (Source::Document, 4000));
+    let via = default.next_hops[0].via.as_deref();
+    assert_eq!(via, Some("198.51.100.254"));
+}
+
+#[test]
+fn what_the_kernel_adds_is_shown_with_its_source() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let hop = |last: u8, weight| {
+        let gateway = Some([10, 0, 0, last].into());
+        let port = PortId(1);
+        (NextHop { port, gateway }, weight)
+    };
+    let route = |prefix: &str, hops: &[(NextHop, u16)]| KernelRoute {
+        prefix: Prefix::parse(prefix).unwrap(),
+        metric: 20,
+        protocol: 186,
+        hops: hops.to_vec(),
+    };
+    let routes = [
+        route("10.0.0.12/32", &[]),
+        route("10.9.0.0/16", &[hop(2, 1), hop(3, 3)]),
+    ];
+    let address = "10.0.0.40".parse().unwrap();
+    let network = KernelNetwork {
+        interfaces: vec![KernelInterface {
+            port: PortId(1),
+            addresses: vec![Cidr::parse("10.7.0.1/24").unwrap()],
+            mtu: 1500,
+            is_up: true,
+        }],
+        routes: routes.into_iter().collect(),
+        neighbors: vec![StaticNeighbor {
+            address,
+            mac: MacAddr([2, 0, 0, 0, 1, 0x40]),
+            port: PortId(1),
+        }],
+    };
+    rig.control.set_network(Arc::new(network)).unwrap();
+    let one = |client: &mut Client, address: &str| {
+        let found: view::Routes = client.get(&format!("/v1/routes?address={address}")).done();
+        assert_eq!(found.routes.len(), 1);
+        found.routes.into_iter().next().unwrap()
+    };
+    let shared = one(&mut client, "10.9.0.5");
+    assert_eq!((shared.source, shared.protocol), (Source::Kernel, 186));
+    let hops: Vec<_> = shared
+        .next_hops
+        .iter()
+        .map(|hop| (hop.via.as_deref().unwrap(), hop.weight))
+        .collect();
+    assert_eq!(hops, [("10.0.0.2", 1), ("10.0.0.3", 3)]);
+    assert!(one(&mut client, "10.0.0.12").next_hops.is_empty());
+    assert_eq!(one(&mut client, "10.7.0.9").source, Source::Connected);
+    client.get("/v1/routes?address=10.0.0.0/8").refused(400);
+    let neighbors: view::Neighbors = client.get("/v1/neighbors").done();
+    let added = neighbors
+        .neighbors
+        .iter()
+        .find(|one| one.address == "10.0.0.40");
+    assert_eq!(added.unwrap().source, NeighborSource::Kernel);
+    let ports: view::Ports = client.get("/v1/ports").done();
+    assert!(ports.ports[1].addresses.contains(&"10.7.0.1/24".to_owned()));
+    let backend: view::Backend = client.get("/v1/services/web/backends/web-2").done();
+    assert!(!backend.is_reachable);
+    assert_eq!(backend.effective_weight, 0);
 }
 
 #[test]

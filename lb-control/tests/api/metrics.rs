@@ -127,6 +127,8 @@ fn figures_are_those_of_the_data_path() {
         "lb_agent_clients{backend=\"web-1\"} 3",
         "lb_agent_taken_reports_total{sender=\"local\"} 1",
         "lb_configuration_revision 1",
+        "lb_routing_daemon_routes 17",
+        "lb_routing_daemon_resyncs_total{reason=\"overrun\"} 2",
         "lb_api_requests_total{code=\"404\"} 1",
         "lb_task_panics_total{task=\"api\"} 0",
     ] {

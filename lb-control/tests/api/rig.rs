@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lb_control::api::{Access, Address, Listener};
 use lb_control::control::{self, Control};
 use lb_control::publisher::Publisher;
+use lb_control::routing_daemon;
 use lb_control::supervisor::Task;
 use lb_control::switch::{About, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch};
 use lb_control::{Parts, Running, run};
@@ -257,6 +258,15 @@ impl Switch for Figures {
             exception_path: self.exception_path.to_owned(),
             state_directory: Some(self.directory.clone()),
         }
+    }
+
+    fn routing(&self) -> Option<routing_daemon::Figures> {
+        Some(routing_daemon::Figures {
+            devices: 2,
+            routes: 17,
+            resyncs: [1, 2, 3, 4, 5, 6],
+            ..routing_daemon::Figures::default()
+        })
     }
 
     fn ports(&self) -> Vec<PortFigures> {

@@ -79,7 +79,7 @@ fn with_the_kernel_it_is_taken_and_waits_for_its_route() {
     assert_eq!(it.control.set_network(network(&[])), Ok(first + 2));
     assert_eq!(unreachable(&it.control), ["far"]);
     it.control.look(|look| {
-        assert_eq!(look.network, Some(&*network(&[])));
+        assert_eq!(look.network, Some(&network(&[])));
         assert_eq!(look.network_in_force().routes().len(), 1);
     });
 }

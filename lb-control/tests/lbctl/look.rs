@@ -49,6 +49,8 @@ fn every_verb_that_looks_has_an_answer() {
             "no VIP is announced: there is no exception path",
         ),
         (&["advertise", "status", "192.0.2.10"], "192.0.2.10"),
+        (&["routes", "203.0.113.7"], "0.0.0.0/0"),
+        (&["routes", "2001:db8::1"], "no routes"),
         (&["agents"], "0 reports taken"),
         (&["explain", "web"], "web: weights static"),
         (&["audit"], "done"),

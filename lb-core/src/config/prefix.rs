@@ -145,6 +145,14 @@ impl Prefix {
 }
 
 impl Cidr {
+    /// An address on the network of the first `length` bits (0 to 32 or 128) of it; longer counts as whole.
+    #[must_use]
+    pub const fn new(address: IpAddr, length: u8) -> Self {
+        let max = address_bits(address);
+        let length = if length > max { max } else { length };
+        Self { address, length }
+    }
+
     /// Reads `ADDRESS/LENGTH`, where the address may have any bits set.
     ///
     /// # Errors

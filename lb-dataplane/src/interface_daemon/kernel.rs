@@ -4,12 +4,16 @@
 //! Easy to get wrong: what the operator changes on the device (`ip addr add`, `ip link set down`) is his; only what
 //! came from the configuration is taken away again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+
+use lb_core::config::KernelNetwork;
 
 use super::Interface;
 use super::device::Device;
 use super::netlink::Netlink;
+use super::upkeep::Work;
 
 /// A device with its number.
 pub(super) struct Kernel {
@@ -18,6 +22,8 @@ pub(super) struct Kernel {
     device: Box<dyn Device>,
     netlink: Netlink,
     told: Option<Interface>,
+    /// What could not be put right, and was said.
+    said: BTreeSet<String>,
 }
 
 impl Kernel {
@@ -29,6 +35,7 @@ impl Kernel {
             device,
             netlink,
             told: None,
+            said: BTreeSet::new(),
         })
     }
 
@@ -92,6 +99,56 @@ impl Kernel {
             note(format!("address {address}"), done);
         }
         failures
+    }
+}
+
+impl Kernel {
+    /// Puts right what the document says of the device and the kernel has otherwise, as far as it is known; what is new
+    /// of it, as sentences.
+    pub(super) fn keep_up(
+        &mut self,
+        interface: &Interface,
+        network: &KernelNetwork,
+    ) -> Vec<String> {
+        let work = Work::of(interface, network);
+        let (index, netlink, name) = (self.index, &mut self.netlink, &self.name);
+        let mut failures = BTreeSet::new();
+        let mut note = |what: String, done: io::Result<()>, is_fine: i32| match done {
+            Err(cause) if cause.raw_os_error() != Some(is_fine) => {
+                failures.insert(format!("kernel device {name}: {what}: {cause}"));
+            }
+            _ => {}
+        };
+        for address in work.addresses {
+            let done = netlink.add_address(index, address);
+            note(format!("address {address}"), done, libc::EEXIST);
+        }
+        for (prefix, via) in work.stale {
+            let done = netlink.remove_route(index, prefix, via);
+            note(
+                format!("removing route {prefix} via {via}"),
+                done,
+                libc::ESRCH,
+            );
+        }
+        for (prefix, via) in work.missing {
+            // Somebody's own route of that metric stays.
+            let done = netlink.add_route(index, prefix, via);
+            note(format!("route {prefix} via {via}"), done, libc::EEXIST);
+        }
+        if let Some(mtu) = work.too_long {
+            let most = interface.mtu;
+            let done = match netlink.set_mtu(index, most) {
+                Ok(()) => "is set back".to_owned(),
+                Err(cause) => format!("cannot be set back: {cause}"),
+            };
+            failures.insert(format!(
+                "kernel device {name}: MTU {mtu} is more than its port's {most}; it {done}"
+            ));
+        }
+        let new = failures.difference(&self.said).cloned().collect();
+        self.said = failures;
+        new
     }
 }
 

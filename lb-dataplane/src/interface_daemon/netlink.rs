@@ -1,4 +1,4 @@
-//! What a kernel device is to look like, told by rtnetlink: MAC, MTU, up, carrier, addresses.
+//! What a kernel device is to look like, told by rtnetlink: MAC, MTU, up, carrier, addresses, and routes over it.
 //!
 //! WO 00/30294, Fig. 8: the parameters of pseudo-network driver 57. rtnetlink(7); each request is acknowledged.
 //! Not here: what the kernel's tables say (`routing_daemon`).
@@ -9,13 +9,15 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
-use lb_core::config::Cidr;
+use lb_core::config::{Cidr, DOCUMENT_METRIC, PROTOCOL_ID, Prefix};
 use lb_core::wire::MacAddr;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netdevice};
 
 const NEW_LINK: u16 = libc::RTM_NEWLINK;
 const NEW_ADDRESS: u16 = libc::RTM_NEWADDR;
 const DELETE_ADDRESS: u16 = libc::RTM_DELADDR;
+const NEW_ROUTE: u16 = libc::RTM_NEWROUTE;
+const DELETE_ROUTE: u16 = libc::RTM_DELROUTE;
 const IFLA_CARRIER: u16 = 33;
 const IFA_FLAGS: u16 = 8;
 /// `struct nlmsghdr`.
@@ -115,6 +117,22 @@ impl Netlink {
         self.ask(of_address(DELETE_ADDRESS, 0, index, address))
     }
 
+    /// Puts a route of the document's into the main table, unless somebody has one there with its metric.
+    pub(super) fn add_route(&mut self, index: u32, prefix: Prefix, via: IpAddr) -> io::Result<()> {
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        self.ask(of_route(NEW_ROUTE, flags, index, prefix, via))
+    }
+
+    /// Takes it out again.
+    pub(super) fn remove_route(
+        &mut self,
+        index: u32,
+        prefix: Prefix,
+        via: IpAddr,
+    ) -> io::Result<()> {
+        self.ask(of_route(DELETE_ROUTE, 0, index, prefix, via))
+    }
+
     /// Sends a request and waits for its acknowledgment, which the kernel writes at once.
     fn ask(&mut self, request: Request) -> io::Result<()> {
         self.number = self.number.wrapping_add(1);
@@ -131,13 +149,42 @@ impl Netlink {
     }
 }
 
-/// `struct ifaddrmsg` and its attributes.
-fn of_address(kind: u16, flags: i32, index: u32, cidr: Cidr) -> Request {
-    let (family, octets) = match cidr.address() {
+/// The family of an address, and its octets.
+fn octets(address: IpAddr) -> (u8, Vec<u8>) {
+    let (family, octets) = match address {
         IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
         IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
     };
-    let family = u8::try_from(family).unwrap_or(0);
+    (u8::try_from(family).unwrap_or(0), octets)
+}
+
+/// `struct rtmsg` and its attributes.
+fn of_route(kind: u16, flags: i32, index: u32, prefix: Prefix, via: IpAddr) -> Request {
+    let (family, destination) = octets(prefix.address());
+    let (_, gateway) = octets(via);
+    let scope = libc::RT_SCOPE_UNIVERSE;
+    let (table, route) = (libc::RT_TABLE_MAIN, libc::RTN_UNICAST);
+    let mut body = vec![
+        family,
+        prefix.length(),
+        0,
+        0,
+        table,
+        PROTOCOL_ID,
+        scope,
+        route,
+    ];
+    body.extend([0; 4]);
+    Request::new(kind, flags, &body)
+        .attribute(libc::RTA_DST, &destination)
+        .attribute(libc::RTA_GATEWAY, &gateway)
+        .attribute(libc::RTA_OIF, &index.to_ne_bytes())
+        .attribute(libc::RTA_PRIORITY, &DOCUMENT_METRIC.to_ne_bytes())
+}
+
+/// `struct ifaddrmsg` and its attributes.
+fn of_address(kind: u16, flags: i32, index: u32, cidr: Cidr) -> Request {
+    let (family, octets) = octets(cidr.address());
     let mut body = vec![family, cidr.length(), 0, 0];
     body.extend(index.to_ne_bytes());
     let request = Request::new(kind, flags, &body)

@@ -5,6 +5,7 @@
 //! Easy to get wrong: options about the API are global, so that they may stand behind the verb too; clap's
 //! `requires` does not see across that border, and pairs are checked by the client.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -98,15 +99,18 @@ pub(crate) enum Verb {
     },
     /// Neighbors: addresses, MACs, states
     Neighbors,
-    /// Routes that packets follow
-    Routes,
+    /// Routes that packets follow: the document's, the kernel's, and connected networks
+    Routes {
+        /// Only the route that packets to this address follow
+        address: Option<IpAddr>,
+    },
     /// VIPs that are announced to routers; switch the box or one VIP on or off
     Advertise {
         /// What to do
         #[arg(value_enum, default_value_t = Advertise::Status)]
         what: Advertise,
         /// Only this VIP, such as 192.0.2.10; without it the whole box is switched
-        vip: Option<std::net::IpAddr>,
+        vip: Option<IpAddr>,
     },
     /// Agents: who reports, what was said last, what was refused
     Agents,

@@ -163,7 +163,9 @@ fn state(backend: &Backend) -> String {
         BackendState::Draining => "draining",
         BackendState::Disabled => return "disabled".to_owned(),
     };
-    if backend.is_resolved {
+    if !backend.is_reachable {
+        format!("{state}, unreachable")
+    } else if backend.is_resolved {
         state.to_owned()
     } else {
         format!("{state}, no MAC")

@@ -3,11 +3,13 @@
 //! No counterpart in the patent.
 //! Easy to get wrong: an unresolved neighbor that is needed is a backend or router that does not answer.
 
-use lb_control::view::{Neighbor, NeighborState, Neighbors, RouteOrigin, Routes};
+use lb_control::view::{
+    Neighbor, NeighborSource, NeighborState, Neighbors, NextHop, Routes, Source,
+};
 
 use super::Room;
-use super::format::{or_dash, whole_seconds};
-use super::table::Column::{Extra, ExtraNumber, Text};
+use super::format::{count, or_dash, whole_seconds};
+use super::table::Column::{Extra, ExtraNumber, Number, Text};
 use super::table::Table;
 
 /// The neighbor table.
@@ -20,6 +22,7 @@ pub(crate) fn neighbors(neighbors: &Neighbors, room: Room) -> String {
         Text("INTERFACE"),
         Text("MAC"),
         Text("STATE"),
+        Extra("SOURCE"),
         ExtraNumber("CONFIRMED"),
         Extra("NEEDED"),
     ]);
@@ -29,6 +32,12 @@ pub(crate) fn neighbors(neighbors: &Neighbors, room: Room) -> String {
             interface(neighbor.interface.as_deref(), neighbor.port),
             or_dash(neighbor.mac.clone(), |mac| mac),
             state(neighbor).to_owned(),
+            match neighbor.source {
+                NeighborSource::Document => "document",
+                NeighborSource::Kernel => "kernel",
+                NeighborSource::Learned => "learned",
+            }
+            .to_owned(),
             or_dash(neighbor.confirmed_seconds_ago, |seconds| {
                 format!("{} ago", whole_seconds(seconds))
             }),
@@ -47,28 +56,50 @@ fn state(neighbor: &Neighbor) -> &'static str {
     }
 }
 
-/// The routes in force.
+/// The routes in force, a line for each next hop.
 pub(crate) fn routes(routes: &Routes, room: Room) -> String {
     if routes.routes.is_empty() {
-        return "no routes: no interface has an address\n".to_owned();
+        return "no routes\n".to_owned();
     }
     let mut table = Table::new(&[
         Text("PREFIX"),
         Text("VIA"),
         Text("INTERFACE"),
-        Extra("ORIGIN"),
+        ExtraNumber("WEIGHT"),
+        Number("METRIC"),
+        Text("SOURCE"),
+        Extra("PROTOCOL"),
     ]);
     for route in &routes.routes {
-        let origin = match route.origin {
-            RouteOrigin::Connected => "connected",
-            RouteOrigin::Static => "static",
+        let dash = || "-".to_owned();
+        let weight = |hop: &NextHop| {
+            let is_shared = route.next_hops.len() > 1;
+            or_dash(is_shared.then_some(hop.weight), |weight| weight.to_string())
+        };
+        let mut hops = route.next_hops.iter().map(|hop| {
+            let interface = interface(hop.interface.as_deref(), hop.port);
+            [or_dash(hop.via.clone(), |via| via), interface, weight(hop)]
+        });
+        let drops = || ["drops".to_owned(), dash(), dash()];
+        let [via, interface, share] = hops.next().unwrap_or_else(drops);
+        let source = match route.source {
+            Source::Connected => "connected",
+            Source::Document => "document",
+            Source::Kernel => "kernel",
         };
         table.row([
             route.prefix.clone(),
-            or_dash(route.via.clone(), |via| via),
-            interface(route.interface.as_deref(), route.port),
-            origin.to_owned(),
+            via,
+            interface,
+            share,
+            count(route.metric.into()),
+            source.to_owned(),
+            route.protocol.to_string(),
         ]);
+        for [via, interface, share] in hops {
+            let [prefix, metric, source, protocol] = [const { String::new() }; 4];
+            table.row([prefix, via, interface, share, metric, source, protocol]);
+        }
     }
     table.render(room)
 }

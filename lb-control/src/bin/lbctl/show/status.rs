@@ -3,7 +3,7 @@
 //! No counterpart in the patent.
 //! Easy to get wrong: warnings come last, where the eye is after the command has run.
 
-use lb_control::view::{Fill, Status, TaskState};
+use lb_control::view::{Fill, RoutingDaemon, Status, TaskState};
 
 use super::Room;
 use super::document::who;
@@ -49,6 +49,9 @@ pub(crate) fn status(status: &Status, room: Room) -> String {
     }
     line("packets", &packets(status));
     line("exception", &status.exception_path);
+    if let Some(followed) = &status.routing_daemon {
+        line("kernel", &kernel(followed));
+    }
     let state = status.state_directory.as_deref();
     line(
         "state",
@@ -116,6 +119,20 @@ fn packets(status: &Status) -> String {
         count(verdicts.punted),
         count(verdicts.apps),
         count(verdicts.dropped)
+    )
+}
+
+fn kernel(followed: &RoutingDaemon) -> String {
+    let overruns = match followed.overruns {
+        0 => String::new(),
+        times => format!("; read anew {} after an overrun", things(times, "time")),
+    };
+    format!(
+        "{} followed; addresses {}, routes {}, permanent neighbors {}{overruns}",
+        things(followed.devices, "device"),
+        count(followed.addresses),
+        count(followed.routes),
+        count(followed.neighbors),
     )
 }
 

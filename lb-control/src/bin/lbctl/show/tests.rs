@@ -25,7 +25,7 @@ pub(crate) fn a_backend(name: &str, effective_weight: u32) -> Value {
     json!({
         "service": "web", "name": name, "address": "10.0.0.11", "port": 8080, "state": "enabled",
         "weight": 100, "effective_weight": effective_weight, "tags": [], "connections_live": 7,
-        "is_resolved": true, "is_backup": false
+        "is_resolved": true, "is_reachable": true, "is_backup": false
     })
 }
 
@@ -321,25 +321,37 @@ fn drops_list_only_what_occurred() {
 fn neighbors_and_routes_name_their_interface() {
     let known = json!({"neighbors": [
         {"address": "10.0.0.11", "port": 1, "interface": "server", "mac": "02:00:00:00:01:01",
-         "state": "reachable", "is_needed": true, "confirmed_seconds_ago": 4},
-        {"address": "10.0.0.12", "port": 1, "state": "unresolved", "is_needed": true}]});
+         "state": "reachable", "source": "learned", "is_needed": true, "confirmed_seconds_ago": 4},
+        {"address": "10.0.0.12", "port": 1, "state": "static", "source": "kernel",
+         "mac": "02:00:00:00:01:02", "is_needed": true},
+        {"address": "10.0.0.13", "port": 1, "state": "unresolved", "source": "learned", "is_needed": true}]});
     assert_eq!(
         lines(&neighbors(&view(known), None)),
         [
-            "ADDRESS    INTERFACE  MAC                STATE       CONFIRMED  NEEDED",
-            "10.0.0.11  server     02:00:00:00:01:01  reachable     4 s ago  yes",
-            "10.0.0.12  port 1     -                  unresolved          -  yes",
+            "ADDRESS    INTERFACE  MAC                STATE       SOURCE   CONFIRMED  NEEDED",
+            "10.0.0.11  server     02:00:00:00:01:01  reachable   learned    4 s ago  yes",
+            "10.0.0.12  port 1     02:00:00:00:01:02  static      kernel           -  yes",
+            "10.0.0.13  port 1     -                  unresolved  learned          -  yes",
         ]
     );
     let known = json!({"routes": [
-        {"prefix": "10.0.0.0/24", "port": 1, "interface": "server", "origin": "connected"},
-        {"prefix": "0.0.0.0/0", "via": "198.51.100.254", "port": 0, "origin": "static"}]});
+        {"prefix": "0.0.0.0/0", "metric": 4000, "source": "document", "protocol": 76,
+         "next_hops": [{"via": "198.51.100.254", "port": 0, "weight": 1}]},
+        {"prefix": "10.0.0.0/24", "metric": 0, "source": "connected", "protocol": 2,
+         "next_hops": [{"port": 1, "interface": "server", "weight": 1}]},
+        {"prefix": "10.9.0.0/16", "metric": 20, "source": "kernel", "protocol": 186,
+         "next_hops": [{"via": "10.0.0.2", "port": 1, "interface": "server", "weight": 1},
+                       {"via": "10.0.0.3", "port": 1, "interface": "server", "weight": 3}]},
+        {"prefix": "10.9.9.0/24", "metric": 0, "source": "kernel", "protocol": 4, "next_hops": []}]});
     assert_eq!(
         lines(&routes(&view(known), None)),
         [
-            "PREFIX       VIA             INTERFACE  ORIGIN",
-            "10.0.0.0/24  -               server     connected",
-            "0.0.0.0/0    198.51.100.254  port 0     static",
+            "PREFIX       VIA             INTERFACE  WEIGHT  METRIC  SOURCE     PROTOCOL",
+            "0.0.0.0/0    198.51.100.254  port 0          -   4,000  document   76",
+            "10.0.0.0/24  -               server          -       0  connected  2",
+            "10.9.0.0/16  10.0.0.2        server          1      20  kernel     186",
+            "             10.0.0.3        server          3",
+            "10.9.9.0/24  drops           -               -       0  kernel     4",
         ]
     );
 }
@@ -537,10 +549,7 @@ fn a_list_without_members_is_a_sentence() {
             neighbors(&view(json!({"neighbors": []})), None),
             "no neighbors are known or needed\n",
         ),
-        (
-            routes(&view(json!({"routes": []})), None),
-            "no routes: no interface has an address\n",
-        ),
+        (routes(&view(json!({"routes": []})), None), "no routes\n"),
         (
             audit(&view(json!({"records": []})), None),
             "nobody has asked for a change yet\n",

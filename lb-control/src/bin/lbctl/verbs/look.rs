@@ -4,6 +4,7 @@
 //! Easy to get wrong: a page of connections may be empty and not the last; a filter that matches little ends
 //! it early.
 
+use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -154,8 +155,9 @@ impl Session<'_> {
         })
     }
 
-    pub(super) fn routes(&mut self) -> Result<(), Failure> {
-        let answer = self.client.get("/v1/routes")?;
+    pub(super) fn routes(&mut self, address: Option<IpAddr>) -> Result<(), Failure> {
+        let query = address.map_or_else(String::new, |address| format!("?address={address}"));
+        let answer = self.client.get(&format!("/v1/routes{query}"))?;
         self.print(&answer, |routes: &Routes, room| show::routes(routes, room))
     }
 

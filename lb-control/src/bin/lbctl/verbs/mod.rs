@@ -74,7 +74,7 @@ impl Session<'_> {
             Verb::Lcores { rate } => self.lcores(rate),
             Verb::Drops { rate } => self.drops(rate),
             Verb::Neighbors => self.neighbors(),
-            Verb::Routes => self.routes(),
+            Verb::Routes { address } => self.routes(*address),
             Verb::Advertise { what, vip } => self.advertise(*what, *vip),
             Verb::Agents => self.agents(),
             Verb::Explain { service } => self.explain(service),
