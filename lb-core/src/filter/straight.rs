@@ -77,12 +77,10 @@ where
         way: &Way,
     ) -> Option<PortId> {
         let octets = packet.total_len() as u64;
-        if octets > u64::from(way.longest.get()) {
-            return None;
-        }
         let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
         let is_plain = usize::from(item.flow.l4) == FlowKey::<W>::PLAIN_L4;
-        if FlowKey::<W>::hops(frame) <= 1 || !is_plain {
+        let is_surely_short = octets <= u64::from(way.longest.get());
+        if FlowKey::<W>::hops(frame) <= 1 || !is_plain || !is_surely_short {
             return None;
         }
         if conn.last_seen() != self.scene.tick() {
