@@ -89,6 +89,8 @@ pub fn task(mut daemon: InterfaceDaemon, control: Arc<Control>, observed: Arc<Ob
             let had_work = daemon.turn();
             daemon.rest(had_work);
         }
+        // The lcores have ended before us.
+        daemon.finish();
     })
 }
 
