@@ -34,7 +34,7 @@ pub use errors::{Error, Errors};
 pub use explain::{BackendExplained, Explained, RuleExplained};
 pub use lcores::{Drop, Drops, Lcore, Lcores, Verdicts};
 pub use network::{Neighbor, NeighborState, Neighbors, Route, RouteOrigin, Routes};
-pub use ports::{Port, Ports};
+pub use ports::{Port, PortKernel, Ports};
 pub use services::{
     Backend, BackendHealth, BackendState, Backends, HealthState, Service, ServiceSummary, Services,
 };
