@@ -88,6 +88,21 @@ pub struct PortFigures {
     pub tx_errors: u64,
     /// Frames that the device did not take from the lcores: its queue was full.
     pub tx_dropped: u64,
+    /// What went between the port and the kernel; `None` without an exception path.
+    pub kernel: Option<KernelFigures>,
+}
+
+/// What went between one port and its kernel device since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelFigures {
+    /// Frames that the kernel took.
+    pub up: u64,
+    /// Frames that it did not take: its device was down, or there was none.
+    pub up_dropped: u64,
+    /// Frames of the kernel's that went on their way to the port.
+    pub down: u64,
+    /// Frames of the kernel's that were lost: longer than the port's frames, or of a kind that cannot be sent.
+    pub down_dropped: u64,
 }
 
 /// What one worker lcore has counted since the start.
@@ -115,6 +130,8 @@ pub struct LcoreFigures {
     pub replied: u64,
     /// Packets for the control processor.
     pub punted: u64,
+    /// Frames of the control processor's that it handed to their ports.
+    pub injected: u64,
     /// Packets for network applications.
     pub apps: u64,
     /// Packets dropped, by reason, in the order of [`Reason::ALL`].
@@ -143,6 +160,7 @@ impl LcoreFigures {
             forwarded: 0,
             replied: 0,
             punted: 0,
+            injected: 0,
             apps: 0,
             drops: [0; Reason::COUNT],
             held: 0,

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod id;
 pub mod load;
 pub mod master;
+pub mod offload;
 pub mod packet;
 pub mod route;
 pub mod scheduler;

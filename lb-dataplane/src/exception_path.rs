@@ -130,6 +130,8 @@ fn interface_daemon(
             let had_work = daemon.turn();
             daemon.rest(had_work);
         }
+        // The lcores have ended before us.
+        daemon.finish();
     })
 }
 

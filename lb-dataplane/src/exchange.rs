@@ -22,8 +22,9 @@ use crate::dpdk::ring::{self, Receiver, RingError, SoleSender};
 
 /// Frames of control traffic that wait for the daemon, per lcore and port.
 pub const CONTROL: u32 = 512;
-/// Other frames that wait for it. At the rate limit of their class that is 5 ms; the daemon sleeps 4 ms at most.
-pub const BULK: u32 = 1024;
+/// Other frames that wait for it. At the rate limit of their class that is 8 ms; the daemon sleeps 2 ms at most, and
+/// waits for its CPU at times, since programs that it brings frames to run there too.
+pub const BULK: u32 = 4096;
 /// Frames of the kernel's that wait for a lcore, per port.
 pub const DOWN: u32 = 512;
 /// Frames on their way home: all that can be up at once, and a burst in the daemon's hand.

@@ -6,8 +6,8 @@
 //! Not here: what is punted (`lb_core::filter::punt`), the rings (`exchange`), how a device is driven (`tap`,
 //! `virtio_user`), what the kernel's routes say (`routing_daemon`).
 //! Easy to get wrong: nobody wakes it up. A worker lcore makes no system call, so the daemon looks at the rings by
-//! itself: without a pause while there is work, then after pauses that grow to [`LONGEST_NAP`]. Frames of the
-//! kernel's end a pause at once.
+//! itself: without a pause while there is work, then after pauses that grow with the silence, up to [`LONGEST_NAP`].
+//! Frames of the kernel's end a pause at once.
 
 mod device;
 mod kernel;
@@ -171,6 +171,8 @@ pub struct InterfaceDaemon {
     counters: Counters,
     pool: Mempool,
     rest: Rest,
+    /// Whether a device may have frames: asking one that has none is a system call.
+    kernel_has_frames: bool,
     tell: Box<dyn FnMut(String) + Send>,
 }
 
@@ -227,6 +229,7 @@ impl InterfaceDaemon {
             spare: path.devices,
             missing: BTreeSet::new(),
             rest: Rest::default(),
+            kernel_has_frames: true,
             tell: Box::new(tell),
         }))
     }
@@ -317,9 +320,21 @@ impl InterfaceDaemon {
             }
         }
         for side in &mut self.downs {
-            moved += collect(&mut self.kernels, &self.counters, &self.pool, side);
+            if self.kernel_has_frames || !side.waiting.is_empty() {
+                moved += collect(&mut self.kernels, &self.counters, &self.pool, side);
+            }
         }
         moved > 0
+    }
+
+    /// Gives the kernel what the lcores sent up before they ended, so that the counters add up.
+    pub fn finish(&mut self) {
+        let mut burst = Burst::new();
+        for up in &mut self.ups {
+            while up.take_control(&mut burst) + up.take_bulk(&mut burst) > 0 {
+                deliver(&mut self.kernels, &self.counters, up, &mut burst);
+            }
+        }
     }
 
     /// Waits after a turn: not at all where there was work, else until the kernel has a frame or the pause is over.
@@ -330,10 +345,16 @@ impl InterfaceDaemon {
             side.is_some_and(|side| !side.waiting.is_empty())
         };
         let devices = self.kernels.iter().filter(|&(&port, _)| !waiting(port));
+        let mut may_have_frames = false;
         let readable: Vec<BorrowedFd<'_>> = devices
-            .filter_map(|(_, kernel)| kernel.device().readable())
+            .filter_map(|(_, kernel)| {
+                let readable = kernel.device().readable();
+                may_have_frames |= readable.is_none();
+                readable
+            })
             .collect();
-        self.rest.after(had_work, &readable);
+        let is_readable = self.rest.after(had_work, &readable);
+        self.kernel_has_frames = is_readable || may_have_frames;
     }
 }
 

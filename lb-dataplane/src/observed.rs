@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lb_control::routing_daemon::{self, Status};
-use lb_control::switch::{About, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch};
+use lb_control::switch::{
+    About, KernelFigures, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch,
+};
 use lb_core::filter::counters::ServiceCounters;
 use lb_core::filter::{LcoreCounters, Reason, Tables};
 use lb_core::id::ServiceSlot;
@@ -19,6 +21,7 @@ use parking_lot::Mutex;
 use crate::dpdk::mempool::Mempool;
 use crate::dpdk::port::{Link, Port, Stats};
 use crate::engine::Time;
+use crate::exchange::KernelCounters;
 use crate::interface_daemon::Counters;
 use crate::workers::Worker;
 
@@ -139,6 +142,7 @@ impl Observed {
             tx_octets: tx_bytes,
             tx_errors,
             tx_dropped: self.refused_by(port),
+            kernel: self.kernel.get(&port.id()).map(|counters| kernel(counters)),
         }
     }
 
@@ -150,6 +154,15 @@ impl Observed {
             .iter()
             .filter_map(|worker| worker.engine.sent.get(at));
         sent.map(|sent| sent.dropped.value()).sum()
+    }
+}
+
+fn kernel(counters: &KernelCounters) -> KernelFigures {
+    KernelFigures {
+        up: counters.up.value(),
+        up_dropped: counters.up_dropped.value(),
+        down: counters.down.value(),
+        down_dropped: counters.down_dropped.value(),
     }
 }
 
@@ -167,6 +180,7 @@ fn lcore(worker: &Worker) -> LcoreFigures {
         forwarded: filter.forwarded.value(),
         replied: filter.replied.value(),
         punted: filter.punted.value(),
+        injected: engine.injected.value(),
         apps: filter.apps.value(),
         drops: drops(filter),
         held: filter.held.value(),

@@ -15,11 +15,11 @@ use dpdk_support::{frame, run, whole};
 use lb_core::config::Cidr;
 use lb_core::filter::Class;
 use lb_core::id::PortId;
-use lb_core::testkit::Frame;
 use lb_core::testkit::build::{arp_reply, arp_request};
+use lb_core::testkit::{Frame, pcap};
 use lb_core::wire::MacAddr;
-use lb_dataplane::dpdk::port::Port;
-use lb_dataplane::dpdk::{Burst, Eal, LcoreId, Mempool};
+use lb_dataplane::dpdk::port::{Port, Settings};
+use lb_dataplane::dpdk::{Burst, Eal, LcoreId, Mbuf, Mempool};
 use lb_dataplane::exchange::{Exchange, Punted, WorkerEnd};
 use lb_dataplane::interface_daemon::way::Way;
 use lb_dataplane::interface_daemon::{Interface, InterfaceDaemon, Path};
@@ -54,19 +54,22 @@ fn the_kernels_device_is_the_ports_twin() {
         assert!(status.success());
         return;
     }
+    let jumbo = std::env::temp_dir().join(format!("lb-exchange-{}.pcap", std::process::id()));
+    std::fs::write(&jumbo, pcap::write([jumbo_echo().octets().as_slice()])).unwrap();
     run(
-        &[],
+        &[&format!("--vdev=net_pcap0,rx_pcap={}", jumbo.display())],
         &[
             (
                 "a device that is plugged in later is a port like others",
                 a_device_is_plugged_in,
             ),
             (
-                "the kernel answers in whole, padded frames, and its device follows the interface",
+                "the kernel answers in whole, padded frames, also a jumbo frame in several mbufs; its device follows the interface",
                 a_daemon_at_work,
             ),
         ],
     );
+    std::fs::remove_file(jumbo).unwrap();
 }
 
 fn a_device_is_plugged_in(eal: &Eal, _: &Mempool) {
@@ -115,6 +118,7 @@ fn ip(words: &str) -> String {
 fn a_daemon_at_work(eal: &Eal, pool: &Mempool) {
     let (mut daemon, mut worker) = daemon(eal, &[interface()]);
     the_kernel_answers(&mut daemon, &mut worker, pool);
+    a_jumbo_frame_goes_up(eal, &mut daemon, &mut worker, pool);
     the_device_follows(&mut daemon);
 }
 
@@ -156,16 +160,50 @@ fn the_device_follows(daemon: &mut InterfaceDaemon) {
     assert!(!ip("link show").contains("lb-outside"));
 }
 
+/// Of 8,000 octets, which fill four mbufs.
+fn jumbo_echo() -> Frame {
+    Frame::echo_request([198, 51, 100, 2].into(), [198, 51, 100, 1].into())
+        .data(&[9; 8000])
+        .link(PEER, US)
+}
+
+fn a_jumbo_frame_goes_up(
+    eal: &Eal,
+    daemon: &mut InterfaceDaemon,
+    worker: &mut WorkerEnd,
+    pool: &Mempool,
+) {
+    let settings = Settings {
+        rx_queues: 1,
+        tx_queues: 1,
+        rx_descriptors: 64,
+        tx_descriptors: 64,
+        mtu: Some(MTU),
+        mempool: pool.clone(),
+    };
+    let (port, mut rx, tx) = Port::open(eal, PortId(0), &settings).unwrap();
+    port.start().unwrap();
+    let mut burst = Burst::new();
+    rx.first_mut().unwrap().receive(&mut burst);
+    let jumbo = burst.pop().unwrap();
+    assert_eq!((jumbo.segment_count(), burst.len()), (4, 0));
+    let asked = jumbo_echo().octets();
+    let is_echo = |octets: &[u8]| octets.get(23) == Some(&1) && octets.len() == asked.len();
+    let answer = ask(daemon, worker, jumbo, is_echo);
+    assert_eq!(answer.get(42..), asked.get(42..), "all data come back");
+    worker.take(&mut Burst::new());
+    drop((rx, tx, port));
+}
+
 /// Sends a frame up and turns the daemon until a frame comes down that `is_it`.
 fn ask(
     daemon: &mut InterfaceDaemon,
     worker: &mut WorkerEnd,
-    pool: &Mempool,
-    octets: &[u8],
+    frame: Mbuf,
     is_it: impl Fn(&[u8]) -> bool,
 ) -> Vec<u8> {
     let mut up = Punted::default();
-    up.push(Class::Neighbor, frame(pool, octets));
+    up.push(Class::Neighbor, frame);
     assert_eq!(worker.send_up(&mut up), 0);
     for _ in 0..100_000 {
         let had_work = daemon.turn();
@@ -189,14 +227,14 @@ fn the_kernel_answers(daemon: &mut InterfaceDaemon, worker: &mut WorkerEnd, pool
     let us = ([198, 51, 100, 1].into(), US);
     let request = arp_request(peer, us.0).padded().octets();
     let is_reply = |octets: &[u8]| octets.get(12..22) == Some(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 2][..]);
-    let reply = ask(daemon, worker, pool, &request, is_reply);
+    let reply = ask(daemon, worker, frame(pool, &request), is_reply);
     assert_eq!(reply, arp_reply(us, peer).padded().octets());
 
     let echo = Frame::echo_request(peer.0.into(), us.0.into())
         .data(&[7; 1400])
         .link(PEER, US);
     let is_echo = |octets: &[u8]| octets.get(23) == Some(&1);
-    let answer = ask(daemon, worker, pool, &echo.octets(), is_echo);
+    let answer = ask(daemon, worker, frame(pool, &echo.octets()), is_echo);
     assert_eq!(answer.len(), echo.octets().len());
     assert_eq!(answer.get(34), Some(&0), "an echo reply");
 

@@ -9,6 +9,7 @@ mod dpdk_support;
 use dpdk_support::{burst, frame, octets, run, whole};
 use lb_core::filter::Class;
 use lb_core::id::PortId;
+use lb_dataplane::dpdk::mempool::Settings;
 use lb_dataplane::dpdk::{Burst, Eal, LcoreId, Mempool};
 use lb_dataplane::exchange::{BULK, DOWN, Exchange, Punted};
 
@@ -77,7 +78,12 @@ fn goes_up(eal: &Eal, pool: &Mempool) {
     assert_eq!(seen(&bulk), [wanted(0..3), wanted(5..6)].concat());
 }
 
-fn bulk_is_full(eal: &Eal, pool: &Mempool) {
+fn bulk_is_full(eal: &Eal, _: &Mempool) {
+    let settings = Settings {
+        count: 2 * BULK - 1,
+        ..Settings::default()
+    };
+    let pool = &Mempool::create(eal, "many", settings).unwrap();
     let mut all = exchange(eal);
     let mut worker = all.take_worker(LCORE).remove(0);
     let bursts = BULK as usize / 32;

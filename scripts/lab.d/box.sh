@@ -35,6 +35,8 @@ eal() {
         echo "--vdev=net_af_packet$number,iface=$port,framecnt=4096"
         number=$((number + 1))
     done
+    # Ports that a test adds, one a line.
+    [ ! -e "$STATE/vdevs" ] || cat "$STATE/vdevs"
 }
 
 # Through routers nothing comes before they know the way: there the API's answer is enough.
@@ -58,6 +60,7 @@ lab_start() {
     remove_dpdk_files "$BOX"
     mapfile -t args < <(eal)
     [ ! -e "$STATE/one-armed" ] || ports=0
+    [ ! -e "$STATE/vdevs" ] || ports=$(grep -c '^--vdev=' < <(printf '%s\n' "${args[@]}") | awk '{ for (n = 0; n < $1; n++) printf "%s%d", n ? "," : "", n }')
     args+=(-- --ports "$ports" --config "$STATE/lb$OF.json" --report "$STATE/report$OF.json" --state "$STATE/state$OF" "$@")
     rm -f "$STATE/$BOX.exit" "$STATE/report$OF.json" "$STATE/pids/$BOX"
     echo "lab: $BOX runs $file ${args[*]}"

@@ -60,18 +60,26 @@ upload() {
         cmp "$dir/upload" "$dir/stored"
 }
 
-# Everything that the client's port gets during a download, a ping and an upload has a right checksum.
+# Everything that the client's port gets during a download, a ping and an upload has a right checksum, and is at most an
+# MTU long, although the kernel writes 64 kB at a time.
 checksums_are_right() {
     local capture=$STATE/client.pcap bad
-    spawn capture client tcpdump -U -i eth0 -Q in -s 0 -c 4000 -w "$capture"
+    spawn capture client tcpdump -U -i eth0 -Q in -s 0 -c 20000 -w "$capture"
     until_true 5 grep -q 'listening on' "$STATE/capture.log"
-    upload "$US4" && upload "[$US6]" && pings "$US4" 0 1 99 1473 && pings "$US6" 0 1 99 9000
+    upload "$US4" && upload "[$US6]" && some_of "$US4" && some_of "[$US6]" && pings "$US4" 0 1 99 1473 && pings "$US6" 0 1 99 9000
     end TERM 5 "$STATE/pids/capture"
     bad=$(tshark -n -r "$capture" -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE -o ip.check_checksum:TRUE \
         -Y 'ip.checksum.status==0 or tcp.checksum.status==0 or udp.checksum.status==0 or icmp.checksum.status==0 or icmpv6.checksum.status==0' 2>/dev/null)
     tshark -n -r "$capture" 2>/dev/null | wc -l | sed 's/$/ frames looked at/'
     head -n 5 <<<"$bad"
+    [ "$(tshark -n -r "$capture" -Y 'tcp.len > 1000' 2>/dev/null | wc -l)" -gt 500 ] || { echo "there is no data among them"; return 1; }
+    [ "$(tshark -n -r "$capture" -T fields -e frame.len 2>/dev/null | sort -n | tail -n 1)" -le 1514 ] || { echo "longer than the MTU"; return 1; }
     [ -s "$capture" ] && [ -z "$bad" ]
+}
+
+# A megabyte of the box's.
+some_of() {
+    timeout 20 "$lab" exec client curl -sSf --noproxy '*' --max-time 10 -r 0-1048575 "http://$1/upload" -o /dev/null
 }
 
 ssh_and_scp() {
@@ -80,7 +88,7 @@ ssh_and_scp() {
     ssh-keygen -q -t ed25519 -N '' -f "$dir/host" && ssh-keygen -q -t ed25519 -N '' -f "$dir/user" || return 1
     options=(-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -i "$dir/user")
     spawn box-sshd box "$(command -v sshd)" -D -e -f /dev/null -h "$dir/host" -o "AuthorizedKeysFile=$dir/user.pub" \
-        -o StrictModes=no -o PermitRootLogin=yes -o UsePAM=no
+        -o StrictModes=no -o PermitRootLogin=yes -o UsePAM=no -o 'Subsystem=sftp internal-sftp'
     until_true 5 inside client ssh "${options[@]}" "$US4" true || { cat "$STATE/box-sshd.log"; return 1; }
     timeout 60 "$lab" exec client scp -q "${options[@]}" "$STATE/box-web/upload" "$US4:$dir/copy" &&
         cmp "$STATE/box-web/upload" "$dir/copy"

@@ -22,7 +22,7 @@ use super::operation::Operation;
 use super::refused::Refused;
 use super::{App, Shared, aside};
 use crate::control::{Current, Look};
-use crate::switch::LcoreFigures;
+use crate::switch::{KernelFigures, LcoreFigures};
 use crate::view::{self, NeighborSource, NeighborState};
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -99,6 +99,7 @@ async fn ports(State(app): State<Shared>) -> Result<Json<view::Ports>, Refused> 
                 tx_octets: port.tx_octets,
                 tx_errors: port.tx_errors,
                 tx_dropped: port.tx_dropped,
+                kernel: port.kernel.map(exchanged),
             }
         });
         Ok(Json(view::Ports {
@@ -106,6 +107,15 @@ async fn ports(State(app): State<Shared>) -> Result<Json<view::Ports>, Refused> 
         }))
     })
     .await
+}
+
+fn exchanged(figures: KernelFigures) -> view::PortKernel {
+    view::PortKernel {
+        up: figures.up,
+        up_dropped: figures.up_dropped,
+        down: figures.down,
+        down_dropped: figures.down_dropped,
+    }
 }
 
 async fn lcores(State(app): State<Shared>) -> Result<Json<view::Lcores>, Refused> {
@@ -135,6 +145,7 @@ fn one_lcore(app: &App, lcore: &LcoreFigures) -> view::Lcore {
         received: lcore.received,
         received_octets: lcore.received_octets,
         verdicts: verdicts(lcore),
+        injected: lcore.injected,
         held: lcore.held,
         solicitations: lcore.solicitations,
         no_mbuf: lcore.no_mbuf,

@@ -7,15 +7,17 @@ use lb_core::filter::Reason;
 
 use super::page::{Labels, Page, labels};
 use crate::api::App;
-use crate::switch::{LcoreFigures, PortFigures};
+use crate::switch::{KernelFigures, LcoreFigures, PortFigures};
 
 /// Upper bounds of the packets that a poll gave, in the histogram. The last is a full burst.
 const POLL_BOUNDS: [usize; 8] = [0, 1, 2, 4, 8, 16, 31, 32];
 
 pub(super) fn add(page: &mut Page, app: &App) {
     about(page, app);
-    ports(page, app);
+    let ports = app.switch.ports();
+    of_ports(page, app, &ports);
     let lcores = app.switch.lcores();
+    exception_path(page, &ports, &lcores);
     loops(page, app, &lcores);
     packets(page, &lcores);
     drops(page, &lcores);
@@ -83,8 +85,7 @@ const PORT_COUNTERS: [PortCounter; 9] = [
     ),
 ];
 
-fn ports(page: &mut Page, app: &App) {
-    let ports = app.switch.ports();
+fn of_ports(page: &mut Page, app: &App, ports: &[PortFigures]) {
     let current = app.control.current();
     let number = |port: &PortFigures| labels([("port", &port.port.to_string())]);
     page.gauge(
@@ -120,6 +121,47 @@ fn ports(page: &mut Page, app: &App) {
             ports.iter().map(|port| (number(port), of(port))),
         );
     }
+}
+
+/// A counter of the way between a port and the kernel, its name and its help.
+type KernelCounter = (&'static str, &'static str, fn(&KernelFigures) -> u64);
+
+const KERNEL_COUNTERS: [KernelCounter; 4] = [
+    (
+        "lb_exception_up_packets_total",
+        "Frames that the kernel took.",
+        |kernel| kernel.up,
+    ),
+    (
+        "lb_exception_up_dropped_packets_total",
+        "Frames that the kernel did not take: its device was down, or there was none.",
+        |kernel| kernel.up_dropped,
+    ),
+    (
+        "lb_exception_down_packets_total",
+        "Frames of the kernel's that went on their way to the port.",
+        |kernel| kernel.down,
+    ),
+    (
+        "lb_exception_down_dropped_packets_total",
+        "Frames of the kernel's that were lost: longer than the port's frames, or of a kind that cannot be sent.",
+        |kernel| kernel.down_dropped,
+    ),
+];
+
+fn exception_path(page: &mut Page, ports: &[PortFigures], lcores: &[LcoreFigures]) {
+    for (name, help, of) in KERNEL_COUNTERS {
+        let each = ports.iter().filter_map(|port| {
+            let labels = labels([("port", &port.port.to_string())]);
+            Some((labels, of(port.kernel.as_ref()?)))
+        });
+        page.counter(name, help, each);
+    }
+    page.counter(
+        "lb_exception_injected_packets_total",
+        "Frames of the kernel's that a lcore handed to their port.",
+        lcores.iter().map(|lcore| (number(lcore), lcore.injected)),
+    );
 }
 
 fn number(lcore: &LcoreFigures) -> Labels {

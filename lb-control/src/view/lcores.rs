@@ -42,6 +42,9 @@ pub struct Lcore {
     pub received_octets: u64,
     /// What became of them.
     pub verdicts: Verdicts,
+    /// Frames of the control processor's that it handed to their ports.
+    #[serde(default)]
+    pub injected: u64,
     /// Packets that wait for a neighbor now.
     pub held: u64,
     /// Questions for neighbors that it sent.

@@ -36,7 +36,7 @@ pub use lcores::{Drop, Drops, Lcore, Lcores, Verdicts};
 pub use network::{
     Neighbor, NeighborSource, NeighborState, Neighbors, NextHop, Route, Routes, Source,
 };
-pub use ports::{Port, Ports};
+pub use ports::{Port, PortKernel, Ports};
 pub use services::{
     Backend, BackendHealth, BackendState, Backends, HealthState, Service, ServiceSummary, Services,
 };

@@ -52,4 +52,20 @@ pub struct Port {
     pub tx_errors: u64,
     /// Frames that the device did not take.
     pub tx_dropped: u64,
+    /// What went between the port and the kernel; absent without an exception path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<PortKernel>,
+}
+
+/// What went between a port and its kernel device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PortKernel {
+    /// Frames that the kernel took.
+    pub up: u64,
+    /// Frames that it did not take: its device was down, or there was none.
+    pub up_dropped: u64,
+    /// Frames of the kernel's that went on their way to the port.
+    pub down: u64,
+    /// Frames of the kernel's that were lost: longer than the port's frames, or of a kind that cannot be sent.
+    pub down_dropped: u64,
 }

@@ -125,6 +125,9 @@ fn ports_lcores_and_drops_are_those_of_the_data_path() {
         ports.ports[0].addresses,
         ["198.51.100.1/24", "2001:db8:1::1/64"]
     );
+    let kernel = ports.ports[0].kernel.as_ref().unwrap();
+    assert_eq!((kernel.up, kernel.down_dropped), (70, 2));
+    assert_eq!(ports.ports[1].kernel, None);
     assert_eq!(
         (ports.ports[1].rx_missed, ports.ports[1].tx_dropped),
         (1, 5)

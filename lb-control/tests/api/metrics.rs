@@ -110,6 +110,8 @@ fn figures_are_those_of_the_data_path() {
         "lb_port_up{port=\"0\"} 1",
         "lb_port_received_packets_total{port=\"1\"} 1000",
         "lb_port_speed_bytes{port=\"0\"} 1250000000",
+        "lb_exception_up_packets_total{port=\"0\"} 70",
+        "lb_exception_down_dropped_packets_total{port=\"0\"} 2",
         "lb_lcore_verdicts_total{lcore=\"1\",verdict=\"forwarded\"} 97",
         "lb_lcore_busy_seconds_total{lcore=\"1\"} 1.5",
         "lb_lcore_burst_packets_bucket{lcore=\"1\",le=\"0\"} 7",

@@ -10,7 +10,9 @@ use lb_control::control::{self, Control};
 use lb_control::publisher::Publisher;
 use lb_control::routing_daemon;
 use lb_control::supervisor::Task;
-use lb_control::switch::{About, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch};
+use lb_control::switch::{
+    About, KernelFigures, LcoreFigures, PoolFigures, PortFigures, ServiceFigures, Switch,
+};
 use lb_control::{Parts, Running, run};
 use lb_core::config::Distribution;
 use lb_core::config::registry::Registry;
@@ -286,6 +288,12 @@ impl Switch for Figures {
             tx_octets: 57_600,
             tx_errors: 4,
             tx_dropped: 5,
+            kernel: (port == 0).then_some(KernelFigures {
+                up: 70,
+                up_dropped: 1,
+                down: 80,
+                down_dropped: 2,
+            }),
         };
         vec![port(0), port(1)]
     }

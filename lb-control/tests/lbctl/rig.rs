@@ -216,6 +216,7 @@ impl Switch for OneLcore {
             tx_octets: 0,
             tx_errors: 0,
             tx_dropped: 0,
+            kernel: None,
         };
         vec![port(0), port(1)]
     }

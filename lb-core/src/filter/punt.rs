@@ -3,8 +3,8 @@
 //! WO 00/30294, Figs. 8 and 9: what the interface daemon 53 receives; claims 1–3, 13, 14. A packet that is for the
 //! box itself and for no service is the kernel's, where an exception path leads there; without one we answer ARP,
 //! neighbor discovery and echo requests ourselves, and drop the rest.
-//! Classes keep a flood of one kind from starving another: each has a rate of its own here, and control traffic has
-//! rings of its own in the exchange.
+//! Classes keep a flood of one kind from starving another: each has a rate of its own on each port here, and control
+//! traffic has rings of its own in the exchange.
 //! Not here: the rings (`exchange`), the kernel's device (`interface_daemon`).
 //! Easy to get wrong: a packet that the ring does not take has been counted as punted already; whoever owns the ring
 //! gives it back with [`refuse_punted`](super::Filter::refuse_punted).
@@ -42,8 +42,8 @@ impl Class {
         matches!(self, Self::Neighbor | Self::Routing)
     }
 
-    /// What one lcore lets through. The kernel's work on these packets takes time of the control processor, which
-    /// a flood must not have whole; a lone transfer at a gigabit per second stays below.
+    /// What one lcore lets through from one port. The kernel's work on these packets takes time of the control processor, which
+    /// a flood must not have whole; a transfer at five gigabits per second stays below.
     #[must_use]
     pub const fn rate(self) -> Rate {
         match self {
@@ -60,7 +60,7 @@ impl Class {
                 burst: 1_000,
             },
             Self::Bulk => Rate {
-                per_second: 200_000,
+                per_second: 500_000,
                 burst: 10_000,
             },
         }
@@ -128,17 +128,21 @@ const UDP_ROUTING: &[u16] = &[3784, 3785, 4784, 6784, 520, 521];
 /// IGMP, EIGRP, OSPF, PIM, VRRP.
 const IP_ROUTING: &[u8] = &[2, 88, 89, 103, 112];
 
+/// Ports with buckets of their own: as many as Debian's DPDK drives. Higher numbers share the last.
+const PORTS: usize = 32;
+
 /// One lcore's way to the control processor.
 pub(crate) struct Punts {
     is_open: bool,
-    buckets: [Bucket; Class::ALL.len()],
+    /// By port and class: a flood on one port leaves the others alone.
+    buckets: Box<[[Bucket; Class::ALL.len()]; PORTS]>,
 }
 
 impl Punts {
     pub(super) fn new(is_open: bool) -> Self {
         Self {
             is_open,
-            buckets: Class::ALL.map(|class| Bucket::new(class.rate())),
+            buckets: Box::new([Class::ALL.map(|class| Bucket::new(class.rate())); PORTS]),
         }
     }
 }
@@ -155,7 +159,9 @@ impl<P> Own<P> {
         if !self.has_kernel(scene) {
             return Verdict::Drop(Reason::NoExceptionPath);
         }
-        let bucket = self.punts.buckets.get_mut(class as usize);
+        let port = usize::from(scene.ingress.id.0).min(PORTS - 1);
+        let buckets = self.punts.buckets.get_mut(port);
+        let bucket = buckets.and_then(|buckets| buckets.get_mut(class as usize));
         if bucket.is_none_or(|bucket| bucket.take(scene.now.millis)) {
             Verdict::Punt(class)
         } else {

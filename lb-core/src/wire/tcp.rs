@@ -263,6 +263,18 @@ impl<'a> HeaderMut<'a> {
         self.fixed.put_u16::<DST_PORT>(port);
     }
 
+    /// Sets the sequence number.
+    #[inline]
+    pub fn set_seq(&mut self, number: u32) {
+        self.fixed.put_u32::<SEQ>(number);
+    }
+
+    /// Sets the control bits.
+    #[inline]
+    pub fn set_flags(&mut self, flags: Flags) {
+        self.fixed.put_u8::<FLAGS>(flags.0);
+    }
+
     /// Sets the checksum.
     #[inline]
     pub fn set_checksum(&mut self, checksum: u16) {

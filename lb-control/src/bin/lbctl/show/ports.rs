@@ -1,10 +1,10 @@
 //! Ports: link, traffic, losses.
 //!
 //! No counterpart in the patent.
-//! Easy to get wrong: the five ways to lose a frame at a port have different cures, and each has its column;
+//! Easy to get wrong: the ways to lose a frame at a port have different cures, and each has its column;
 //! those that nobody has met yet are left out.
 
-use lb_control::view::{Port, Ports};
+use lb_control::view::{Port, PortKernel, Ports};
 
 use super::Room;
 use super::format::{count, octets, or_dash, scaled};
@@ -27,6 +27,8 @@ pub(crate) fn ports(now: &Ports, before: Option<Before<'_, Ports>>, room: Room) 
             Text("LOST"),
             ExtraNumber("RX OCTETS"),
             ExtraNumber("TX OCTETS"),
+            ExtraNumber("TO KERNEL"),
+            ExtraNumber("FROM KERNEL"),
             Extra("MAC"),
             Extra("DEVICE"),
         ],
@@ -39,6 +41,8 @@ pub(crate) fn ports(now: &Ports, before: Option<Before<'_, Ports>>, room: Room) 
             Text("LOST/s"),
             Number("RX BIT/s"),
             Number("TX BIT/s"),
+            ExtraNumber("TO KERNEL/s"),
+            ExtraNumber("FROM KERNEL/s"),
             Extra("MAC"),
             Extra("DEVICE"),
         ],
@@ -55,6 +59,7 @@ pub(crate) fn ports(now: &Ports, before: Option<Before<'_, Ports>>, room: Room) 
                 scaled(octets * 8.0)
             }),
         };
+        let with_kernel = |counted| or_dash(port.kernel.as_ref(), |_| counted);
         table.row([
             port.port.to_string(),
             or_dash(port.interface.clone(), |name| name),
@@ -64,6 +69,8 @@ pub(crate) fn ports(now: &Ports, before: Option<Before<'_, Ports>>, room: Room) 
             lost(port, earlier),
             size(|port| port.rx_octets),
             size(|port| port.tx_octets),
+            with_kernel(counter(|port| kernel(port, |kernel| kernel.up))),
+            with_kernel(counter(|port| kernel(port, |kernel| kernel.down))),
             port.mac.clone(),
             format!("{} ({})", port.device, port.driver),
         ]);
@@ -88,14 +95,24 @@ fn link(port: &Port) -> String {
     }
 }
 
+fn kernel(port: &Port, of: fn(&PortKernel) -> u64) -> u64 {
+    port.kernel.as_ref().map_or(0, of)
+}
+
 type Loss = (&'static str, fn(&Port) -> u64);
 
-const LOSSES: [Loss; 5] = [
+const LOSSES: [Loss; 7] = [
     ("rx_missed", |port| port.rx_missed),
     ("rx_errors", |port| port.rx_errors),
     ("rx_no_mbuf", |port| port.rx_no_mbuf),
     ("tx_errors", |port| port.tx_errors),
     ("tx_dropped", |port| port.tx_dropped),
+    ("up_dropped", |port| {
+        kernel(port, |kernel| kernel.up_dropped)
+    }),
+    ("down_dropped", |port| {
+        kernel(port, |kernel| kernel.down_dropped)
+    }),
 ];
 
 fn lost(port: &Port, earlier: Option<(Option<&Port>, f64)>) -> String {

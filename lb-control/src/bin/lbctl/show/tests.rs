@@ -236,7 +236,8 @@ fn a_port(rx_packets: u64, rx_missed: u64) -> Value {
     json!({"port": 0, "interface": "client", "addresses": ["198.51.100.1/24"], "device": "0000:01:00.0",
         "driver": "net_ixgbe", "mac": "02:00:00:00:00:01", "is_up": true, "megabits": 10_000,
         "rx_packets": rx_packets, "rx_octets": rx_packets * 60, "rx_missed": rx_missed, "rx_errors": 0,
-        "rx_no_mbuf": 0, "tx_packets": 5, "tx_octets": 300, "tx_errors": 0, "tx_dropped": 3})
+        "rx_no_mbuf": 0, "tx_packets": 5, "tx_octets": 300, "tx_errors": 0, "tx_dropped": 3,
+        "kernel": {"up": 2000, "up_dropped": 0, "down": 7, "down_dropped": 1}})
 }
 
 #[test]
@@ -245,8 +246,8 @@ fn ports_name_the_losses_that_occurred() {
     assert_eq!(
         lines(&ports(&now, None, None)),
         [
-            "PORT  INTERFACE  LINK                RX  TX  LOST                          RX OCTETS  TX OCTETS  MAC                DEVICE",
-            "   0  client     up 10Gbit/s  3,000,000   5  rx_missed 1,500 tx_dropped 3     180 MB      300 B  02:00:00:00:00:01  0000:01:00.0 (net_ixgbe)",
+            "PORT  INTERFACE  LINK                RX  TX  LOST                                         RX OCTETS  TX OCTETS  TO KERNEL  FROM KERNEL  MAC                DEVICE",
+            "   0  client     up 10Gbit/s  3,000,000   5  rx_missed 1,500 tx_dropped 3 down_dropped 1     180 MB      300 B      2,000            7  02:00:00:00:00:01  0000:01:00.0 (net_ixgbe)",
         ]
     );
     let before = view(json!({"ports": [a_port(1_000_000, 500)]}));

@@ -1,0 +1,222 @@
+#!/bin/bash
+# What the exception path carries, beside what, and in a flood; it prints figures. Sourced by tests/system/run.
+# On a machine that does other things as well they say little: what is asserted is less than what is aimed at.
+# LB_EXCEPTION_ROUNDS=5 measures longer.
+# shellcheck disable=SC2154  # lab and here are set there
+# shellcheck source-path=SCRIPTDIR
+
+US4=198.51.100.1 US6=2001:db8:1::1
+DIRECT4=203.0.113.129 DIRECT6=2001:db8:99::1
+# The lab's own way to make namespaces and links.
+# shellcheck source=../../scripts/lab.d/up.sh
+. "$LAB_D/up.sh"
+# shellcheck source=../../scripts/lab.d/wires.sh
+. "$LAB_D/wires.sh"
+# shellcheck source=../../scripts/lab.d/box.sh
+. "$LAB_D/box.sh"
+# shellcheck source=../../scripts/lab.d/limits.sh
+. "$LAB_D/limits.sh"
+
+# A second pair between client and box, of the same make as the one that lb-dataplane has, with a kernel at both ends.
+direct_pair() {
+    wire client direct 02:00:00:00:09:01 box direct 02:00:00:00:09:02
+    inside box sysctl -qw net.ipv6.conf.direct.disable_ipv6=0
+    address client direct 203.0.113.130/25 2001:db8:99::2/64
+    address box direct $DIRECT4/25 $DIRECT6/64
+    spawn iperf box iperf3 -s
+    until_true 10 inside client iperf3 -c $DIRECT6 -n 1K
+}
+
+# With -J iperf3 ends with status 0 whatever happened.
+iperf_once() {
+    rm -f "$STATE/iperf.json"
+    inside "$1" timeout 20 iperf3 -J --logfile "$STATE/iperf.json" "${@:2}" && jq -e '.error == null' "$STATE/iperf.json"
+}
+
+# iperf PLACE OPTIONS...: with one server for all, which may still be busy with the one before.
+iperf() {
+    until_true 5 iperf_once "$@" || { cat "$STATE/iperf.json"; return 1; }
+}
+
+# transfer ADDRESS OPTIONS...: Mbit/s that arrive, in two seconds.
+transfer() {
+    local address=$1
+    shift
+    iperf client -c "$address" -t 2 "$@" && jq -e '.end.sum_received.bits_per_second / 1e6 | floor' "$STATE/iperf.json"
+}
+
+# By turns, so that what else the machine does meets both.
+half_of_the_pair() {
+    local way option pair direct ours ratio status=0 round
+    for pair in "IPv4 $DIRECT4 $US4" "IPv6 $DIRECT6 $US6"; do
+        read -r name there here <<<"$pair"
+        for way in "client to box" "box to client"; do
+            option=""
+            [ "$way" = "client to box" ] || option=-R
+            direct=0 ours=0
+            for ((round = 0; round < ${LB_EXCEPTION_ROUNDS:-1}; round++)); do
+                direct=$((direct + $(transfer "$there" $option))) || return 1
+                ours=$((ours + $(transfer "$here" $option))) || return 1
+            done
+            direct=$((direct / round)) ours=$((ours / round))
+            ratio=$(awk "BEGIN { print $ours / $direct }")
+            echo "iperf3 $name, $way: veth $direct Mbit/s, through lb-dataplane $ours Mbit/s, ratio $ratio (aim: 0.5)" >>"$STATE/figures"
+            awk "BEGIN { exit !($ratio >= 0.2) }" || status=1
+        done
+    done
+    cat "$STATE/figures"
+    return $status
+}
+
+# far, behind the client, which routes: 1,300 octets on the way there, 1,400 on the way to the box.
+far_network() {
+    namespace far
+    wire far eth0 02:00:00:00:0a:01 client far 02:00:00:00:0a:02
+    address far eth0 10.7.0.2/24 2001:db8:7::2/64
+    address client far 10.7.0.1/24 2001:db8:7::1/64
+    ip -n "$PREFIX-far" route add default via 10.7.0.1
+    ip -n "$PREFIX-far" route add default via 2001:db8:7::1
+    ip -n "$PREFIX-client" route add 10.7.0.2/32 dev far mtu lock 1300
+    ip -n "$PREFIX-client" route add 2001:db8:7::2/128 dev far mtu lock 1300
+    ip -n "$PREFIX-client" route add $US4/32 dev eth0 mtu lock 1400
+    ip -n "$PREFIX-client" route add $US6/128 dev eth0 mtu lock 1400
+    inside client sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    ip -n "$PREFIX-box" route add 10.7.0.0/24 via 198.51.100.2 dev lb-client
+    ip -n "$PREFIX-box" route add 2001:db8:7::/64 via 2001:db8:1::2 dev lb-client
+    until_true 10 inside far ping -c 1 -W 1 $US4 && until_true 10 inside far ping -c 1 -W 1 $US6
+}
+
+# path_mtu PLACE ADDRESS: what the kernel there believes.
+path_mtu() {
+    ip -n "$PREFIX-$1" -j route get "$2" | jq -r '.[0].metrics[0].mtu // "unknown"'
+}
+
+# discovers FAR US: megabytes both ways, which are cut off by the routers' MTU until both ends have heard of it.
+discovers() {
+    iperf far -c "$2" -n 4M || { echo "nothing arrives in the box"; return 1; }
+    iperf far -c "$2" -n 4M -R || { echo "nothing arrives from the box"; return 1; }
+    echo "$2: far believes in $(path_mtu far "$2"), the box in $(path_mtu box "$1")"
+    [ "$(path_mtu far "$2")" = 1400 ] && [ "$(path_mtu box "$1")" = 1300 ]
+}
+
+sends_tagged() {
+    ip -n "$PREFIX-box" link add link lb-client name tag7 up type vlan id 7 || return 1
+    spawn tagged client tcpdump -c 1 -ni eth0 vlan 7 and arp
+    until_true 5 grep -q 'listening on' "$STATE/tagged.log"
+    ip -n "$PREFIX-box" address add 10.77.0.1/24 dev tag7
+    inside box ping -c 1 -W 1 10.77.0.2 >/dev/null
+    until_true 5 grep -q '^1 packet captured' "$STATE/tagged.log" || { cat "$STATE/tagged.log"; return 1; }
+}
+
+# Three ports more: service traffic without a pause in, nothing out of the sink, and a flood of the box's own address.
+more_ports() {
+    "$here/loads" capture service "$STATE/service.pcap" 02:70:63:61:70:00
+    "$here/loads" capture own "$STATE/own.pcap" 02:70:63:61:70:01
+    cat >"$STATE/vdevs" <<END2
+--vdev=net_pcap0,rx_pcap=$STATE/service.pcap,infinite_rx=1
+--vdev=net_null0,no-rx=1
+END2
+    [ "$1" = quiet ] || echo "--vdev=net_pcap1,rx_pcap=$STATE/own.pcap,infinite_rx=1" >>"$STATE/vdevs"
+    jq --arg flood "$1" '.interfaces += [{port: 2, name: "load", addresses: ["203.0.113.1/25"]},
+            {port: 3, name: "sink", addresses: ["192.168.77.1/24"]}]
+        | if $flood == "flood" then .interfaces += [{port: 4, name: "flood", addresses: ["198.18.0.1/24"]}] else . end
+        | .neighbors = [{address: "192.168.77.2", mac: "02:00:00:00:0b:01"}]
+        | .services += [{name: "load", address: "192.0.2.30", port: 9, protocol: "udp", forwarding: "nat", scheduler: "maglev",
+            backends: [{name: "sink", address: "192.168.77.2", port: 9}]}]' "$STATE/plain.json" >"$STATE/lb.json"
+    timeout 60 "$lab" start -- --exception tap --run-for 60
+}
+
+# A web server and an answering machine on BGP's port.
+small_programs() {
+    local dir=$STATE/box-www
+    mkdir -p "$dir"
+    head -c 4096 /dev/zero >"$dir/page"
+    # Beside the worker lcore, as the control processor's programs are.
+    spawn box-www box taskset -c "$(other_cpus)" python3 -m http.server --bind $US4 --directory "$dir" 80
+    spawn box-bgp box taskset -c "$(other_cpus)" socat TCP-LISTEN:179,fork,reuseaddr EXEC:cat
+    until_true 10 inside client curl -sf --noproxy '*' --max-time 1 http://$US4/page -o /dev/null
+}
+
+no_effect() {
+    local found
+    found=$(timeout 60 "$lab" exec client "$here/loads" effect "$CONTROL" 2 "$(other_cpus)" $US4) || { echo "$found"; return 1; }
+    jq -r '"service traffic: \(.packets_per_second_without) packets/s alone, \(.packets_per_second_beside) beside pings and downloads, effect \(.effect * 100) % (aim: 2); \(.pings) pings, \(.pings_lost) lost"' \
+        <<<"$found" | tee -a "$STATE/figures"
+    jq -r .packets_per_second_without <<<"$found" >"$STATE/service-alone"
+    jq -e '.pings_lost == 0 and .downloads > 5 and .effect < 0.5' <<<"$found"
+}
+
+survives_a_flood() {
+    local found alone
+    alone=$(<"$STATE/service-alone")
+    found=$(timeout 60 "$lab" exec client "$here/loads" flood "$CONTROL" 2,4 $US4) || { echo "$found"; return 1; }
+    # All of the worker lcore's time goes to the two ports: what the flood takes of it is what the service lost.
+    jq -r --argjson alone "$alone" '.packets_per_second as {"2": $service, "4": $flood} |
+        "flood of the own address: \($flood) packets/s, beside it \($service) of service traffic (\($alone) alone), so that a million a second take \(if $flood > 0 then (1 - $service / $alone) / $flood * 1e8 | round else 0 end) % of a lcore; \(.keepalives) keepalives on port 179, answered after \(.answered_after_ms_median) ms, worst \(.answered_after_ms_worst) ms"' \
+        <<<"$found" | tee -a "$STATE/figures"
+    jq -e '.packets_per_second["4"] > 100000 and .packets_per_second["2"] > 100000 and .keepalives > 10' <<<"$found"
+}
+
+flood_is_counted() {
+    jq -c '{verdicts, drops, kernel}' "$STATE/report.json"
+    jq -e '.received == ([.verdicts[]] | add) and .verdicts.punted == ([.kernel[] | .up + .up_dropped] | add)
+        and ([.kernel[].down] | add) >= ([.lcores[].injected] | add) and .drops.punt_rate > 0' "$STATE/report.json"
+}
+
+# idle_cost: part of a CPU that the interface daemon takes when nothing happens, over five seconds.
+idle_cost() {
+    local box _ task before after
+    read -r box _ <"$STATE/pids/box"
+    for task in "/proc/$box/task/"*; do
+        [ "$(<"$task/comm")" != lb-interface-da ] || break
+    done
+    # Frames of before are over, and the pauses have their length.
+    sleep 1
+    read -r before _ <"$task/schedstat"
+    sleep 5
+    read -r after _ <"$task/schedstat"
+    echo "idle: the interface daemon takes $(((after - before) / 50000))e-5 of a CPU (aim: 1000e-5)" | tee -a "$STATE/figures"
+    [ $(((after - before) / 50000)) -lt 5000 ]
+}
+
+# Round trips once a second, as after a silence, and in a conversation.
+wake_up() {
+    local every
+    for every in 0.5 0.05 0.002; do
+        echo "ping every $every s: $(timeout 30 "$lab" exec client ping -q -i "$every" -c "$(awk "BEGIN { print $every == 0.5 ? 6 : 30 }")" -W 2 $US4 | sed -n 's/^rtt //p')" | tee -a "$STATE/figures"
+    done
+    [ "$(grep -c '^ping every.*ms' "$STATE/figures")" = 3 ]
+}
+
+if [ ! -e /dev/net/tun ]; then
+    skip "the exception path under load: there is no /dev/net/tun (modprobe tun)"
+elif ! command -v iperf3 >/dev/null; then
+    skip "the exception path under load: needs iperf3"
+else
+    check "the lab comes up for load" timeout 120 "$lab" up --owner $$
+    cp "$STATE/lb.json" "$STATE/plain.json"
+    check "lb-dataplane chooses a driver and says so" timeout 60 "$lab" start
+    check "the line at the start says which and why" grep -E '^exception path: (virtio-user|tap), since ' "$STATE/box.log"
+    check "a pair of links without lb-dataplane in between" direct_pair
+    check "the exception path carries a good part of what the pair does" half_of_the_pair
+    check "a network behind a router" far_network
+    check "path MTU discovery works both ways, IPv4" discovers 10.7.0.2 $US4
+    check "path MTU discovery works both ways, IPv6" discovers 2001:db8:7::2 $US6
+    if unshare --net sh -c 'ip link add d0 type dummy && ip link add link d0 name d7 type vlan id 7' 2>/dev/null; then
+        check "a VLAN on top of the kernel's device sends tagged frames" sends_tagged
+    else
+        skip "tagged frames from the box: this kernel has no VLANs (modprobe 8021q)"
+    fi
+    check "round trips in a conversation and after a silence" wake_up
+    check "the daemon sleeps when nothing happens" idle_cost
+    check "the program ends with status 0 after it" timeout 30 "$lab" stop
+    check "lb-dataplane starts with a port that never pauses" more_ports quiet
+    check "small programs answer" small_programs
+    check "pings and downloads lose nothing beside service traffic" no_effect
+    check "the program ends with status 0 under load" timeout 30 "$lab" stop
+    check "lb-dataplane starts with a flood of its own address" more_ports flood
+    check "a session on port 179 stays up, and services go on" survives_a_flood
+    check "the program ends with status 0 in a flood" timeout 30 "$lab" stop
+    check "what the flood cost is counted" flood_is_counted
+    sed 's/^/    /' "$STATE/figures"
+fi
