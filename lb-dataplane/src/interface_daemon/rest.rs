@@ -3,7 +3,7 @@
 //! No counterpart in the patent. After work it looks again at once; then pauses grow with the silence: a frame waits
 //! for a thirty-second part of the silence before it at most, and never longer than [`LONGEST_NAP`]. So what is under
 //! way is not held up, a lone frame now and then costs some two hundred pauses, and a silent daemon wakes up 500
-//! times a second, which is less than a hundredth of a CPU.
+//! times a second; docs/operations.md has what that costs.
 //! Easy to get wrong: the main lcore's CPU has other threads, which get their turn in these pauses only. And the
 //! system adds 50 µs to each pause of a thread that has not asked it to be exact.
 
