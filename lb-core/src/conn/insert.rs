@@ -35,9 +35,9 @@ pub struct NewConn<const W: usize> {
     pub backend: BackendSlot,
     /// Protocol state and flags to begin with.
     pub state: ConnState,
-    /// See [`Conn::ip_delta`](super::Conn::ip_delta).
+    /// The first of [`Conn::deltas`](super::Conn::deltas).
     pub ip_delta: u16,
-    /// See [`Conn::l4_delta`](super::Conn::l4_delta).
+    /// The second of [`Conn::deltas`](super::Conn::deltas).
     pub l4_delta: u16,
     /// See [`Conn::next_hop`](super::Conn::next_hop).
     pub next_hop: u32,
