@@ -55,8 +55,8 @@ changes_break_nothing() {
         ctl rollback "$revision" >/dev/null || return 1
         revision=$((revision + 2))
         status=0
-        now '.services[0].backends[1].address = "203.0.113.9"' >/dev/null 2>"$STATE/refused" || status=$?
-        if [ "$status" != 2 ] || ! grep -qF 'services[0].backends[1].address' "$STATE/refused"; then
+        now '.services[0].backends[1].port = 70000' >/dev/null 2>"$STATE/refused" || status=$?
+        if [ "$status" != 2 ] || ! grep -qF 'services[0].backends[1].port' "$STATE/refused"; then
             echo "status $status: $(<"$STATE/refused")"
             return 1
         fi
