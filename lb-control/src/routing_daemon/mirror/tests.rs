@@ -1,3 +1,5 @@
+//! The mirror against messages as the kernel sends them, without a kernel.
+
 use lb_core::config::Prefix;
 
 use super::super::facts::Hop;
