@@ -1,7 +1,8 @@
 //! `lb-bench filter`: what the filter alone costs, without ports.
 //!
 //! No counterpart in the patent. Bursts of 32 are copied into a ring of buffers and filtered; the copy alone is
-//! measured as well, since it is part of the figure.
+//! measured as well, since it is part of the figure; and by turns with the filter the [bare loop](crate::bare), so
+//! that what the machine is worth at that moment stands beside it.
 //! Easy to get wrong: a figure counts only when every packet got the verdict that it should have; each
 //! round is held to that.
 
@@ -15,8 +16,10 @@ use clap::Args;
 use lb_core::filter::{BURST, Flight};
 use serde::{Deserialize, Serialize};
 
+use crate::bare::BareLoop;
 use crate::buffer::Buffer;
 use crate::frames::{Stamp, StampV4, StampV6};
+use crate::ground::SECRET;
 use crate::huge;
 use crate::machine::alone;
 use crate::measure::{Spread, for_about, nanos_per_item};
@@ -25,8 +28,9 @@ use crate::switch::{BURSTS_IN_A_TURN, Clock, Counted, HALF_OPEN, Switch};
 use crate::traffic::Traffic;
 use crate::workload::{Kinds, PACKETS, Workload};
 
-/// Buffers of the ring: as many as lie in a lcore's cache of a mempool.
-const RING: usize = 512;
+/// Buffers of the ring: those of the two bursts under way. A mempool's cache is a stack: it gives out again what was
+/// sent last.
+const RING: usize = 2 * BURST;
 /// Bursts between two looks at the clock.
 const BURSTS_AT_ONCE: u32 = 64;
 
@@ -43,8 +47,8 @@ pub struct Options {
     /// Seconds to measure, shared by all rounds; with `new` a round lasts as long as its packets
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Rounds
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Rounds: many short ones, by turns with the bare loop's, so that both meet what else the machine does
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// Print one JSON object instead of a line
     #[arg(long)]
@@ -76,6 +80,8 @@ pub struct Report {
     pub ns_per_packet: Spread,
     /// Nanoseconds per packet of the copy alone.
     pub copy_ns: Spread,
+    /// With `established` over IPv4 only: nanoseconds per packet of the bare loop, the copy included.
+    pub bare_ns: Option<Spread>,
     /// Packets per second.
     pub packets_per_second: Spread,
     /// With `new` only: into a table that was used before.
@@ -121,6 +127,7 @@ struct Bench<S: Stamp> {
     at: usize,
     /// Of the burst that is settled next, and of the one behind it.
     flights: Box<[Flight; 2]>,
+    bare: Option<BareLoop>,
     /// Of the packets in one turn of the mixtures, so many belong to no connection.
     missed: u64,
 }
@@ -175,6 +182,57 @@ impl<S: Stamp> Bench<S> {
             }
         }
         u64::from(bursts) * BURST as u64
+    }
+
+    /// The same with the bare loop in the filter's place. Packets.
+    fn bare(&mut self, bursts: u32) -> u64 {
+        let Self {
+            bare: Some(bare),
+            traffic,
+            ring,
+            ..
+        } = self
+        else {
+            return 0;
+        };
+        let (mut this, mut next) = (0, 1);
+        let mut earlier: Option<Range<usize>> = None;
+        for _ in 0..bursts {
+            let place = self.at..self.at + BURST;
+            let Some(burst) = ring.get_mut(place.clone()) else {
+                return 0;
+            };
+            traffic.receive(burst);
+            bare.look(next, burst);
+            if let Some(burst) = earlier.and_then(|place| ring.get_mut(place)) {
+                bare.settle(this, burst);
+            }
+            bare.probe(next);
+            std::mem::swap(&mut this, &mut next);
+            self.at = (self.at + BURST) % RING;
+            earlier = Some(place);
+        }
+        if let Some(burst) = earlier.and_then(|place| ring.get_mut(place)) {
+            bare.settle(this, burst);
+        }
+        u64::from(bursts) * BURST as u64
+    }
+
+    /// One round of the bare loop of about that time; nanoseconds per packet. `None` without one.
+    fn bare_round(&mut self, time: Duration) -> Result<Option<f64>> {
+        if self.bare.is_none() {
+            return Ok(None);
+        }
+        let bursts = self.bursts_at_once();
+        let missed = |bench: &Self| bench.bare.as_ref().map_or(0, BareLoop::missed);
+        let before = missed(self);
+        let (packets, time) = for_about(time, || self.bare(bursts));
+        let missed = missed(self) - before;
+        ensure!(
+            missed < packets / 10,
+            "the bare loop did not find {missed} of {packets} packets"
+        );
+        Ok(Some(nanos_per_item(time, packets)))
     }
 
     fn bursts_at_once(&self) -> u32 {
@@ -232,17 +290,24 @@ fn measure<S: Stamp>(options: &Options) -> Result<Report> {
     let mut switch = Switch::new(network, connections, Clock::Running(Instant::now()))?;
     let traffic = workload.prepare::<S>(network, &mut switch)?;
     let missed = workload.missed(&traffic) as u64;
+    let has_unit = workload.workload == Kinds::Established && network.family == Version::V4;
+    let bare = has_unit.then(|| {
+        let frames = workload.created::<S>(network);
+        BareLoop::new(SECRET.table_key, connections, frames)
+    });
     let mut bench = Bench {
         switch,
         traffic,
         ring: vec![Buffer::default(); RING],
         at: 0,
         flights: Box::default(),
+        bare,
         missed,
     };
     let round = Duration::from_secs_f64(options.seconds / f64::from(options.rounds));
 
     let mut untouched = None;
+    let mut bare_figures = Vec::new();
     let figures: Result<Vec<f64>> = if workload.workload == Kinds::New {
         untouched = Some(bench.open_all(workload.flows)?);
         (0..options.rounds)
@@ -252,7 +317,12 @@ fn measure<S: Stamp>(options: &Options) -> Result<Report> {
         // Once over everything, or for a while: caches and page tables are warm then.
         let bursts = bench.traffic.pass().div_ceil(BURST).min(1 << 20);
         bench.filter(u32::try_from(bursts)?);
-        (0..options.rounds).map(|_| bench.round(round)).collect()
+        bench.bare(u32::try_from(bursts)?);
+        let mut by_turns = || {
+            bare_figures.extend(bench.bare_round(round / 2)?);
+            bench.round(round)
+        };
+        (0..options.rounds).map(|_| by_turns()).collect()
     };
     let ns_per_packet = Spread::of(figures?);
     let bursts = bench.bursts_at_once();
@@ -275,6 +345,7 @@ fn measure<S: Stamp>(options: &Options) -> Result<Report> {
         connections,
         ns_per_packet,
         copy_ns: Spread::of(copies),
+        bare_ns: has_unit.then(|| Spread::of(bare_figures)),
         packets_per_second,
         connections_per_second: untouched.map(|_| packets_per_second),
         untouched_ns: untouched,
@@ -312,6 +383,13 @@ impl fmt::Display for Report {
             self.packets_per_second.median / 1e6,
             self.copy_ns.median,
         )?;
+        if let Some(bare) = self.bare_ns {
+            write!(
+                f,
+                "; bare loop {:.1} ns ({:.1}-{:.1})",
+                bare.median, bare.min, bare.max
+            )?;
+        }
         if let Some(untouched) = self.untouched_ns {
             write!(f, "; untouched table {untouched:.1} ns")?;
         }

@@ -18,7 +18,11 @@ use lb_core::shared::{Epochs, Layout, Memory, Region, Secret};
 
 use crate::net::{Network, port_mac};
 
-const SECRET: Secret = Secret {
+/// Octets of a huge page.
+const HUGE: usize = 2 << 20;
+
+/// Secrets of the tables.
+pub const SECRET: Secret = Secret {
     table_key: TableKey([
         0x9e37_79b9_7f4a_7c15,
         0xbf58_476d_1ce4_e5b9,
@@ -66,7 +70,9 @@ impl Ground {
 
 fn tables(connections: u32) -> Result<Tables> {
     let layout = Layout::new(connections)?;
-    let region = Region::create(Memory::heap(layout.octets()), &layout, &SECRET, 1)?;
+    // Whole huge pages, as the program's region has them.
+    let memory = Memory::heap(layout.octets().next_multiple_of(HUGE));
+    let region = Region::create(memory, &layout, &SECRET, 1)?;
     let epochs = Arc::new(Epochs::new(1));
     let (v4, _) = ConnTable::open(&region, Arc::clone(&epochs))?;
     let (v6, _) = ConnTable::open(&region, epochs)?;

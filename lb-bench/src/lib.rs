@@ -4,6 +4,7 @@
 //! again; `scripts/bench` runs all of it.
 //! Not here: anything that the program itself runs. Nothing depends on this crate.
 
+pub mod bare;
 pub mod buffer;
 pub mod capture;
 pub mod chart;

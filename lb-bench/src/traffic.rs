@@ -12,6 +12,9 @@ use lb_core::id::PortId;
 use crate::buffer::Buffer;
 use crate::frames::{Common, Stamp};
 
+/// Packets in a pass at least: the start of a pass must not be what is measured.
+const MANY: usize = 1024;
+
 /// One kind of packet over a list of flows.
 pub struct Stream<S: Stamp> {
     common: Common,
@@ -28,10 +31,14 @@ impl<S: Stamp> Stream<S> {
     #[must_use]
     pub fn new(common: Common, flows: impl IntoIterator<Item = Ends>) -> Self {
         let template = S::template(&common);
-        let stamps = flows
+        let mut stamps: Vec<_> = flows
             .into_iter()
             .map(|Ends { src, dst }| S::new(&template, src, dst))
             .collect();
+        let flows = stamps.len();
+        while !stamps.is_empty() && stamps.len() < MANY {
+            stamps.extend_from_within(..flows);
+        }
         Self {
             common,
             template,

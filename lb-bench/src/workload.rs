@@ -193,6 +193,18 @@ impl Workload {
         })
     }
 
+    /// A packet of each flow, in the order in which the connections were made.
+    pub fn created<S: Stamp>(&self, network: &Network) -> impl Iterator<Item = Buffer> {
+        let template = S::template(&established());
+        let ends = to_service(network, Kind::Known);
+        shuffled(self.flows, CREATION).into_iter().map(move |flow| {
+            let Ends { src, dst } = ends(flow);
+            let mut buffer = Buffer::default();
+            S::new(&template, src, dst).put(&template, 0, &mut buffer);
+            buffer
+        })
+    }
+
     /// Packets in one burst of this workload, on average over all mixtures, that no connection claims, in
     /// parts of `mixtures`.
     #[must_use]
