@@ -44,8 +44,11 @@ impl<const W: usize> Flow<W>
 where
     FlowKey<W>: DirectionKey,
 {
-    /// What the straight path does not look at, since no connection can have it: port 0.
+    /// What the straight path does not look at, since it takes no such packet, and no connection has such a port.
     pub(crate) fn defect(&self) -> Option<Reason> {
+        if self.protocol == TCP && Flags(self.flags).is_illegal() {
+            return Some(Reason::TcpIllegalFlags);
+        }
         let has_port_zero = self.key.src_port() == 0 || self.key.dst_port() == 0;
         has_port_zero.then_some(Reason::PortZero)
     }
@@ -78,8 +81,16 @@ pub struct OwnMac {
     word: u64,
 }
 
-/// The first six of eight octets as they stand in a frame.
-const SIX: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+/// The first six of eight octets, as they stand in a frame.
+#[inline(always)]
+const fn first_six(octets: [u8; 8]) -> u64 {
+    let word = u64::from_ne_bytes(octets);
+    if cfg!(target_endian = "little") {
+        word << 16
+    } else {
+        word >> 16
+    }
+}
 
 impl OwnMac {
     /// Prepares a port's address.
@@ -88,13 +99,13 @@ impl OwnMac {
         let [a, b, c, d, e, f] = mac.0;
         Self {
             mac,
-            word: u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]),
+            word: first_six([a, b, c, d, e, f, 0, 0]),
         }
     }
 
     #[inline(always)]
     fn is_dst_of(self, start: [u8; 8]) -> bool {
-        u64::from_ne_bytes(start) & SIX == self.word
+        first_six(start) == self.word
     }
 }
 
@@ -111,6 +122,10 @@ pub(crate) enum Plain {
 /// EtherType, version and header length, as they stand in a frame.
 const IPV4_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
 const IPV4_WITHOUT_OPTIONS: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
+/// More fragments, fragment offset and protocol, as they stand in a frame from octet 20 on.
+const IPV4_COURSE: u32 = u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
+const WHOLE_TCP: u32 = u32::from_ne_bytes([0, 0, 0, TCP]);
+const WHOLE_UDP: u32 = u32::from_ne_bytes([0, 0, 0, UDP]);
 /// EtherType and version, as they stand in a frame.
 const IPV6_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xf0, 0]);
 const IPV6_ANY: u32 = u32::from_ne_bytes([0x86, 0xdd, 0x60, 0]);
@@ -152,32 +167,28 @@ pub fn parse(head: &[u8], total_len: usize, mac: MacAddr) -> Parsed {
 fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
     let ip_len = usize::from(f.u16_at::<16>());
     let is_whole = ip_len + ETHERNET <= total_len;
-    // Neither more fragments nor an offset.
-    let is_unfragmented = f.u16_at::<20>() & 0x3fff == 0;
+    let course = u32::from_ne_bytes(f.array_at::<20, 4>()) & IPV4_COURSE;
     let words = [
         u64::from_ne_bytes(f.array_at::<14, 8>()),
         u64::from_ne_bytes(f.array_at::<22, 8>()),
         u32::from_ne_bytes(f.array_at::<30, 4>()).into(),
     ];
-    if !(is_whole && is_unfragmented && folds_to_ones(words)) {
+    if !(is_whole && folds_to_ones(words)) {
         return None;
     }
-    let protocol = f[23];
-    let flags = if protocol == TCP {
-        tcp_flags(f[46], f[47], IPV4, ip_len)?
-    } else if protocol == UDP && udp_fits(f.u16_at::<38>(), IPV4, ip_len) {
-        0
-    } else {
-        return None;
-    };
-    let ports = f.array_at::<34, 4>();
-    let key = KeyV4::from_packet(f.array_at::<26, 8>(), ports, protocol);
-    Some(Flow {
-        key,
+    let flow = |protocol, flags| Flow {
+        key: KeyV4::from_packet(f.array_at::<26, 8>(), f.array_at::<34, 4>(), protocol),
         l4: 34,
         protocol,
         flags,
-    })
+    };
+    if course == WHOLE_TCP {
+        tcp_fits(f[46], IPV4, ip_len).then(|| flow(TCP, f[47]))
+    } else {
+        rarer();
+        let is_udp = course == WHOLE_UDP && udp_fits(f.u16_at::<38>(), IPV4, ip_len);
+        is_udp.then(|| flow(UDP, 0))
+    }
 }
 
 /// TCP or UDP directly behind an IPv6 header; `None` for anything that needs a closer look.
@@ -188,35 +199,37 @@ fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
     if l4_len + ETHERNET + IPV6 > total_len {
         return None;
     }
-    let protocol = f[20];
-    let flags = if protocol == TCP {
-        tcp_flags(f[66], f[67], 0, l4_len)?
-    } else if protocol == UDP && udp_fits(f.u16_at::<58>(), 0, l4_len) && f.u16_at::<60>() != 0 {
-        0
-    } else {
-        return None;
-    };
-    let ports = f.array_at::<54, 4>();
-    let key = KeyV6::from_packet(
-        f.array_at::<22, 16>(),
-        f.array_at::<38, 16>(),
-        ports,
-        protocol,
-    );
-    Some(Flow {
-        key,
+    let flow = |protocol, flags| Flow {
+        key: KeyV6::from_packet(
+            f.array_at::<22, 16>(),
+            f.array_at::<38, 16>(),
+            f.array_at::<54, 4>(),
+            protocol,
+        ),
         l4: 54,
         protocol,
         flags,
-    })
+    };
+    if f[20] == TCP {
+        tcp_fits(f[66], 0, l4_len).then(|| flow(TCP, f[67]))
+    } else {
+        let has_sum = f.u16_at::<60>() != 0;
+        let is_udp = f[20] == UDP && udp_fits(f.u16_at::<58>(), 0, l4_len) && has_sum;
+        is_udp.then(|| flow(UDP, 0))
+    }
 }
 
-/// The flags of a well-formed TCP header that stands `before` octets behind the beginning of what is `len`
-/// octets long; `None` where the offset or the flags are wrong.
+/// Stands on the way that fewer packets go, so that the compiler puts the other one first.
+#[cold]
+#[inline]
+const fn rarer() {}
+
+/// Whether a TCP header with this data offset, which stands `before` octets behind the beginning of what is `len`
+/// octets long, has its 20 octets and lies within.
 #[inline(always)]
-fn tcp_flags(offset: u8, flags: u8, before: usize, len: usize) -> Option<u8> {
-    let header = usize::from(offset >> 4) * 4;
-    (header >= 20 && before + header <= len && !Flags(flags).is_illegal()).then_some(flags)
+const fn tcp_fits(offset: u8, before: usize, len: usize) -> bool {
+    let header = (offset >> 4) as usize * 4;
+    header >= 20 && before + header <= len
 }
 
 #[inline(always)]

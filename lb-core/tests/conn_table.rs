@@ -228,15 +228,22 @@ fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
             .unwrap();
     }
     for first in (0..8000).step_by(32) {
-        let mut burst: [_; 32] = std::array::from_fn(|i| {
-            let n = first + u32::try_from(i).unwrap();
-            (n, table.hash(&flow::<2>(n).forward), Probe::default())
-        });
-        // Places of the other family, and those behind a short burst, are left alone.
-        let taken = 0x7fff_0ff5_u32.rotate_left(first / 32);
-        table.probe_burst(&mut burst, taken, |(_, hash, probe)| (*hash, probe));
-        table.touch_burst(&burst, taken, |&(_, _, probe)| probe);
-        for (i, (n, hash, probe)) in burst.into_iter().enumerate() {
+        let numbers: [u32; 32] = std::array::from_fn(|i| first + u32::try_from(i).unwrap());
+        let hashes = numbers.map(|n| table.hash(&flow::<2>(n).forward));
+        let mut probes = [Probe::default(); 32];
+        // Places of the other family are left alone, and so are those behind a short burst.
+        let taken = match first % 96 {
+            0 => u32::MAX,
+            32 => u32::MAX >> (first / 32 % 32),
+            _ => 0x7fff_0ff5_u32.rotate_left(first / 32),
+        };
+        table.probe_burst(&hashes, &mut probes, taken);
+        table.touch_burst(&probes, taken);
+        for (i, (n, (hash, probe))) in numbers
+            .into_iter()
+            .zip(hashes.into_iter().zip(probes))
+            .enumerate()
+        {
             if taken >> i & 1 == 0 {
                 assert_eq!(probe, Probe::default());
                 continue;

@@ -10,9 +10,10 @@
 
 use super::entry::Direction;
 use crate::flow::FlowHash;
-use crate::shared::halves::equal_upper_halves;
+use crate::shared::halves::{Line, equal_upper_halves};
 use crate::shared::layout::MAX_CONNECTIONS;
 use crate::shared::prefetch::touch;
+use crate::shared::scaled::high_product;
 use crate::shared::sync::{AtomicU64, Ordering};
 
 /// Slots of a bucket.
@@ -39,13 +40,13 @@ pub(crate) const fn buckets_for(connections: u32) -> usize {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Bucket {
-    words: [AtomicU64; 1 + SLOTS],
+    words: Line<{ 1 + SLOTS }>,
 }
 
 impl Default for Bucket {
     fn default() -> Self {
         Self {
-            words: std::array::from_fn(|_| AtomicU64::default()),
+            words: Line(std::array::from_fn(|_| AtomicU64::default())),
         }
     }
 }
@@ -89,10 +90,13 @@ impl Slot {
 ///
 /// Either the slot that matched; or, when none did, the bucket's word 0, the number of keys that have
 /// moved to their alternate bucket: below 2^32, so that nobody takes it for a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Probe(u64);
 
 impl Probe {
+    /// Of probes that are compared, the last: one that found a slot. Those that found none come first.
+    pub(crate) const SOME_SLOT: Self = Self(u64::MAX);
+
     /// Whether it is already certain that there is no such connection.
     #[inline]
     #[must_use]
@@ -141,7 +145,7 @@ impl Tag {
     }
 }
 
-/// Words of one bucket that were found, one bit each; yields their numbers.
+/// Words of one bucket that were found, two bits each; yields their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Matches(u32);
 
@@ -149,12 +153,12 @@ impl Matches {
     /// Number of the first word; 0, which is no slot, when there is none.
     #[inline(always)]
     const fn first(self) -> usize {
-        ((self.0 | 1 << 8).trailing_zeros() % 8) as usize
+        ((self.0 | 1 << 16).trailing_zeros() % 16 / 2) as usize
     }
 
     #[inline]
     pub(crate) const fn count(self) -> u32 {
-        self.0.count_ones()
+        self.0.count_ones() / 2
     }
 }
 
@@ -165,7 +169,8 @@ impl Iterator for Matches {
     fn next(&mut self) -> Option<usize> {
         let first = self.0.trailing_zeros();
         self.0 &= self.0.wrapping_sub(1);
-        (first != u32::BITS).then_some(first as usize)
+        self.0 &= self.0.wrapping_sub(1);
+        (first != u32::BITS).then_some(first as usize / 2)
     }
 }
 
@@ -180,7 +185,7 @@ impl Bucket {
     /// Empty slots at this moment.
     #[inline(always)]
     pub(crate) fn empty(&self) -> Matches {
-        Matches(equal_upper_halves(&self.words, 0) & !1)
+        Matches(equal_upper_halves(&self.words, 0) & !0b11)
     }
 
     /// The slot's contents; acquires what was written to the cell before it was put there.
@@ -188,6 +193,7 @@ impl Bucket {
     pub(crate) fn slot(&self, i: usize) -> Slot {
         Slot(
             self.words
+                .0
                 .get(i)
                 .map_or(0, |slot| slot.load(Ordering::Acquire)),
         )
@@ -203,26 +209,26 @@ impl Bucket {
     /// Reads from the bucket, so that its line is on its way whatever became of the prefetch.
     #[inline(always)]
     pub(crate) fn touch(&self) {
-        touch(&self.words[0]);
+        touch(&self.words.0[0]);
     }
 
     /// Whether a key of this bucket may lie in its alternate one.
     #[inline]
     pub(crate) fn has_moved(&self) -> bool {
-        self.words[0].load(Ordering::Acquire) != 0
+        self.words.0[0].load(Ordering::Acquire) != 0
     }
 
     /// How many of this bucket's keys lie in their alternate one.
     #[cfg(test)]
     pub(crate) fn moved(&self) -> u64 {
-        self.words[0].load(Ordering::Acquire)
+        self.words.0[0].load(Ordering::Acquire)
     }
 
     /// Takes one of the slots in `empty`, unless others were faster with all of them.
     #[inline]
     pub(crate) fn take_slot(&self, mut empty: Matches, value: Slot) -> bool {
         empty.any(|i| {
-            self.words.get(i).is_some_and(|slot| {
+            self.words.0.get(i).is_some_and(|slot| {
                 slot.compare_exchange(0, value.0, Ordering::AcqRel, Ordering::Relaxed)
                     .is_ok()
             })
@@ -233,7 +239,7 @@ impl Bucket {
     /// caller does this for a value, so there is nobody to race with.
     #[inline]
     pub(crate) fn clear_slot(&self, tag: Tag, value: Slot) -> bool {
-        let mut slots = self.matches(tag).filter_map(|i| self.words.get(i));
+        let mut slots = self.matches(tag).filter_map(|i| self.words.0.get(i));
         let found = slots.find(|slot| slot.load(Ordering::Relaxed) == value.0);
         found
             .inspect(|slot| slot.store(0, Ordering::Release))
@@ -242,18 +248,18 @@ impl Bucket {
 
     /// A key of this bucket is about to move to its alternate one.
     pub(crate) fn count_moved(&self) {
-        self.words[0].fetch_add(1, Ordering::AcqRel);
+        self.words.0[0].fetch_add(1, Ordering::AcqRel);
     }
 
     /// A key of this bucket has left its alternate one.
     pub(crate) fn uncount_moved(&self) {
-        self.words[0].fetch_sub(1, Ordering::AcqRel);
+        self.words.0[0].fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Empties the whole bucket, for who has the table to himself. Writes only what is not zero:
     /// memory that was never used stays untouched.
     pub(crate) fn clear(&self) {
-        for word in &self.words {
+        for word in &self.words.0 {
             if word.load(Ordering::Relaxed) != 0 {
                 word.store(0, Ordering::Relaxed);
             }
@@ -279,16 +285,6 @@ pub(crate) const fn alternate(hash: FlowHash, count: usize) -> usize {
     } else {
         0
     }
-}
-
-/// Scales a hash to 0..count by multiplication: no division, any count.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the product's upper half is below count"
-)]
-const fn high_product(hash: u64, count: usize) -> usize {
-    ((hash as u128 * count as u128) >> 64) as usize
 }
 
 #[cfg(test)]

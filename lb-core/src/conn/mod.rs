@@ -28,6 +28,6 @@ pub use bucket::Probe;
 pub use cells::{Lane, Sweeping};
 pub use entry::{Conn, ConnId, ConnState, Direction, Glance};
 pub use insert::{InsertError, NewConn};
-pub use table::{ConnTable, Entries, Found, NotATable};
+pub use table::{Buckets, ConnTable, Entries, Found, NotATable};
 
 pub use crate::shared::region::Tick;

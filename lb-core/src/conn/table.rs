@@ -10,14 +10,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::bucket::{Bucket, Probe, Tag, alternate, primary};
+use super::bucket::{Bucket, Probe, Tag, alternate};
 use super::cells::Lane;
-use super::entry::{Conn, ConnId, ConnState, Direction, Glance};
+use super::entry::{Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
 use crate::shared::live::LiveCounts;
 use crate::shared::prefetch::{prefetch_item, prefetch_read};
 use crate::shared::region::{Region, TableControl, TableParts, Tick};
+use crate::shared::scaled::Scaled;
 use crate::shared::sync::{AtomicU32, Ordering};
 use crate::shared::{Epochs, Slice};
 
@@ -134,60 +135,59 @@ impl<const W: usize> ConnTable<W> {
         prefetch_read(self.primary(hash));
     }
 
-    /// Stage 2 for a burst: for those of up to 32 items whose bits are set in `taken`, each with a hash and a
-    /// place for its probe, [`probe`](Self::probe), then [`probe_again`](Self::probe_again) for the few that
-    /// need it, 5 % in a table that is 80 % full.
+    /// Stage 2 for a burst: for those places whose bits are set in `taken`, [`probe`](Self::probe), then
+    /// [`probe_again`](Self::probe_again) for the few that need it, 5 % in a table that is 80 % full. Probes of
+    /// other places hold anything.
     #[inline(always)]
-    pub fn probe_burst<T>(
-        &self,
-        items: &mut [T; 32],
-        taken: u32,
-        parts: impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
-    ) {
-        let mut missed = 0;
+    pub fn probe_burst(&self, hashes: &[FlowHash; 32], probes: &mut [Probe; 32], taken: u32) {
+        let len = taken_len(taken);
+        let buckets = self.buckets();
         if self.used_cells() > CACHED {
-            for item in items.iter_mut().take(taken_len(taken)) {
-                self.primary(parts(item).0).touch();
+            for &hash in hashes.iter().take(len) {
+                buckets.primary(hash).touch();
             }
         }
-        for (at, item) in items.iter_mut().enumerate().take(taken_len(taken)) {
-            if taken & 1 << at != 0 {
-                let (hash, probe) = parts(item);
-                *probe = self.probe(hash);
-                missed |= u32::from(probe.is_no_slot()) << at;
-            }
-        }
-        let elsewhere = if missed == 0 {
-            0
-        } else {
-            Self::elsewhere(items, &parts, missed)
+        let cells: &[Conn<W>] = &self.cells;
+        let mut least = Probe::SOME_SLOT;
+        let mut probe = |hash: FlowHash, probe: &mut Probe| {
+            *probe = buckets.primary(hash).probe(Tag::of(hash));
+            prefetch_item(cells, probe.likely_cell());
+            least = least.min(*probe);
         };
-        for i in bits(elsewhere) {
-            if let Some(item) = items.get_mut(i) {
-                prefetch_read(self.alternate(parts(item).0));
+        if taken.count_ones() as usize == len {
+            let pairs = hashes.iter().zip(probes.iter_mut());
+            pairs
+                .take(len)
+                .for_each(|(&hash, place)| probe(hash, place));
+        } else {
+            for at in bits(taken) {
+                if let (Some(&hash), Some(place)) = (hashes.get(at), probes.get_mut(at)) {
+                    probe(hash, place);
+                }
             }
         }
-        for i in bits(elsewhere) {
-            if let Some(item) = items.get_mut(i) {
-                let (hash, probe) = parts(item);
-                *probe = self.probe_again(hash);
-            }
+        if least.is_no_slot() {
+            self.probe_elsewhere(hashes, probes, taken);
         }
     }
 
-    /// Of the items that missed, those whose key may lie in its alternate bucket; one bit each.
-    #[inline]
-    fn elsewhere<T>(
-        items: &mut [T],
-        parts: &impl for<'i> Fn(&'i mut T) -> (FlowHash, &'i mut Probe),
-        missed: u32,
-    ) -> u32 {
-        let mut elsewhere = 0;
-        for i in bits(missed) {
-            let probe = items.get_mut(i).map(|item| *parts(item).1);
-            elsewhere |= u32::from(probe.is_some_and(Probe::is_elsewhere)) << i;
+    /// The rest of [`probe_burst`](Self::probe_burst): for keys that may lie in their alternate bucket.
+    #[inline(never)]
+    fn probe_elsewhere(&self, hashes: &[FlowHash; 32], probes: &mut [Probe; 32], taken: u32) {
+        // From the last place to the first, without a branch.
+        let elsewhere = probes.iter().rev().fold(0, |bits: u32, probe| {
+            bits << 1 | u32::from(probe.is_elsewhere())
+        }) & taken;
+        for at in bits(elsewhere) {
+            if let Some(&hash) = hashes.get(at) {
+                prefetch_read(self.alternate(hash));
+            }
         }
-        elsewhere
+        for at in bits(elsewhere) {
+            if let (Some(&hash), Some(probe)) = (hashes.get(at), probes.get_mut(at)) {
+                *probe = self.probe_again(hash);
+            }
+        }
     }
 
     /// Stage 2: looks for the tag in the primary bucket, and starts to bring the entry that has it.
@@ -216,18 +216,28 @@ impl<const W: usize> ConnTable<W> {
 
     /// Between stage 2 and stage 3: waits for the entries of a burst together, not for one after the other.
     #[inline(always)]
-    pub fn touch_burst<T>(&self, items: &[T], taken: u32, probe: impl Fn(&T) -> Probe) {
+    pub fn touch_burst(&self, probes: &[Probe; 32], taken: u32) {
         if self.used_cells() <= CACHED {
             return;
         }
-        for item in items.iter().take(taken_len(taken)) {
-            if let Some(conn) = self.cells.get(probe(item).likely_cell()) {
+        for probe in probes.iter().take(taken_len(taken)) {
+            if let Some(conn) = self.cells.get(probe.likely_cell()) {
                 conn.touch_line();
             }
         }
     }
 
-    /// The entries, for [`likely`](Entries::likely) look-ups of a whole burst.
+    /// What stage 1 needs of the table, for a whole burst.
+    #[inline(always)]
+    #[must_use]
+    pub fn buckets(&self) -> Buckets<'_> {
+        Buckets {
+            key: self.key,
+            buckets: Scaled::new(&self.buckets),
+        }
+    }
+
+    /// The entries, for look-ups of a whole burst.
     #[inline(always)]
     #[must_use]
     pub fn entries(&self) -> Entries<'_, W> {
@@ -238,12 +248,13 @@ impl<const W: usize> ConnTable<W> {
     #[inline(always)]
     #[must_use]
     pub fn resolve(&self, probe: Probe, hash: FlowHash, key: &FlowKey<W>) -> Option<Found<'_, W>> {
-        let likely = self.entries().likely(probe, key);
-        if let Some((direction, conn, glance)) = likely
-            && glance.is_live_in(0)
-            && let Some(cell) = probe.candidate().cell()
+        let slot = probe.candidate();
+        if let Some(cell) = slot.cell()
+            && let Some(conn) = self.cell(cell)
+            && conn.has_key(slot.direction(), key)
+            && conn.is_live()
         {
-            return Some((ConnId(cell), direction, conn));
+            return Some((ConnId(cell), slot.direction(), conn));
         }
         if probe.is_nothing() {
             None
@@ -347,12 +358,8 @@ impl<const W: usize> ConnTable<W> {
     }
 
     #[inline]
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a high product with len is below len"
-    )]
     pub(super) fn primary(&self, hash: FlowHash) -> &Bucket {
-        &self.buckets[primary(hash, self.buckets.len())]
+        self.buckets().primary(hash)
     }
 
     #[inline]
@@ -378,24 +385,40 @@ impl<const W: usize> ConnTable<W> {
     }
 }
 
+/// The buckets of a table, and the secret by which keys are hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets<'a> {
+    key: TableKey,
+    buckets: Scaled<'a, Bucket>,
+}
+
+impl<'a> Buckets<'a> {
+    /// Stage 1: hashes a key, and starts to bring the bucket where it belongs.
+    #[inline(always)]
+    pub fn fetch<const W: usize>(&self, key: &FlowKey<W>) -> FlowHash {
+        let hash = self.key.hash(key);
+        prefetch_read(self.primary(hash));
+        hash
+    }
+
+    #[inline(always)]
+    fn primary(&self, hash: FlowHash) -> &'a Bucket {
+        self.buckets.at(hash.0)
+    }
+}
+
 /// The entries of a table, in whatever life.
 #[derive(Clone, Copy, Debug)]
 pub struct Entries<'a, const W: usize>(&'a [Conn<W>]);
 
 impl<'a, const W: usize> Entries<'a, W> {
-    /// Stage 3 for the common case alone: the entry that the probe found, if the whole key is right, and what a
-    /// glance shows of it: perhaps that it is not live. `None` decides nothing; [`ConnTable::resolve`] does.
+    /// The entry that a probe names, and the direction of its key there. Whatever it named, even nothing: only the
+    /// whole key and the entry's life tell whether it is the right one.
     #[inline(always)]
     #[must_use]
-    pub fn likely(
-        self,
-        probe: Probe,
-        key: &FlowKey<W>,
-    ) -> Option<(Direction, &'a Conn<W>, Glance)> {
-        let slot = probe.candidate();
-        let conn = self.0.get(slot.cell()? as usize)?;
-        let is_it = conn.has_key(slot.direction(), key);
-        is_it.then(|| (slot.direction(), conn, conn.glance()))
+    pub(crate) fn named(self, probe: Probe) -> Option<(Direction, &'a Conn<W>)> {
+        let conn = self.0.get(probe.likely_cell())?;
+        Some((probe.candidate().direction(), conn))
     }
 }
 

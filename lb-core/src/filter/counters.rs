@@ -5,6 +5,7 @@
 //! received = forwarded + replied + punted + apps + dropped + held, and held is 0 at the end.
 //! Easy to get wrong: a packet that waits for a neighbor has been received but has no verdict yet.
 
+use super::flight::{Places, all_places};
 use super::verdict::{Reason, Verdict};
 use crate::config::registry::MAX_SERVICES;
 use crate::id::ServiceSlot;
@@ -23,6 +24,14 @@ pub struct ServiceCounters {
 
 /// Counters by service slot, as many as there can be.
 pub(super) type Services = [ServiceCounters; MAX_SERVICES as usize];
+
+/// Counters of one service.
+#[inline(always)]
+pub(super) fn of_service(services: &Services, slot: ServiceSlot) -> Option<&ServiceCounters> {
+    const { assert!(MAX_SERVICES.is_power_of_two()) };
+    // A slot is below the number of slots; masked, it needs no check.
+    services.get((slot.0 & (MAX_SERVICES - 1)) as usize)
+}
 
 /// An array on the heap, made there.
 pub(super) fn all_of<T, const N: usize>(make: impl FnMut() -> T) -> Box<[T; N]> {
@@ -71,16 +80,16 @@ impl Default for LcoreCounters {
 }
 
 impl LcoreCounters {
-    /// Adds one burst: what was received, and each packet under its verdict.
-    pub fn count(&self, verdicts: &[Verdict]) {
-        let is_forward = |verdict: &&Verdict| matches!(verdict, Verdict::Forward(_));
-        let forwarded = verdicts.iter().filter(is_forward).count();
-        if forwarded < verdicts.len() {
-            let others = verdicts.iter().filter(|verdict| !is_forward(verdict));
-            others.for_each(|&verdict| self.count_late(verdict));
-        }
-        self.forwarded.add(forwarded as u64);
+    /// Adds one burst: what was received, and each packet under its verdict. Of those whose bits are set in
+    /// `forwarded` it is known already.
+    pub(super) fn count(&self, verdicts: &[Verdict], forwarded: u32) {
         self.received.add(verdicts.len() as u64);
+        self.forwarded.add(forwarded.count_ones().into());
+        for at in Places(all_places(verdicts.len()) & !forwarded) {
+            if let Some(&verdict) = verdicts.get(at) {
+                self.count_late(verdict);
+            }
+        }
     }
 
     /// Adds one packet that had been held until now, or any but the common verdict.
@@ -115,7 +124,7 @@ impl LcoreCounters {
     #[inline]
     #[must_use]
     pub fn service(&self, slot: ServiceSlot) -> Option<&ServiceCounters> {
-        self.services.get(slot.0 as usize)
+        of_service(&self.services, slot)
     }
 
     /// Counters of all services, by slot.
@@ -147,12 +156,15 @@ mod tests {
     #[test]
     fn a_burst_adds_up_while_a_packet_waits_and_after() {
         let counters = LcoreCounters::default();
-        counters.count(&[
+        let verdicts = [
+            Verdict::Forward(PortId(1)),
             Verdict::Forward(PortId(1)),
             Verdict::Hold(NeighborId(3)),
             Verdict::Drop(Reason::Runt),
             Verdict::Reply,
-        ]);
+        ];
+        counters.count(&verdicts, 0b10);
+        assert_eq!(counters.forwarded.value(), 2);
         assert!(counters.adds_up());
         counters.held.sub(1);
         assert!(!counters.adds_up());

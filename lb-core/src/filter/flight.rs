@@ -8,7 +8,7 @@
 use super::rewrite::Family;
 use super::verdict::Verdict;
 use super::{BURST, Reason, Tables};
-use crate::conn::Probe;
+use crate::conn::{Buckets, Probe};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::Flow;
 use crate::id::PortId;
@@ -33,10 +33,14 @@ impl Default for Flight {
     }
 }
 
-/// The packets of one family in a burst: a place for each packet, and a bit for each place that is taken.
+/// The packets of one family in a burst: a place for each packet, and a bit for each place that is taken. Column by
+/// column, so that one number finds all that there is of a packet.
 #[derive(Debug)]
 pub(super) struct Batch<const W: usize> {
-    pub(super) items: [Item<W>; BURST],
+    words: [[u64; BURST]; W],
+    uppers: [Upper; BURST],
+    hashes: [FlowHash; BURST],
+    probes: [Probe; BURST],
     pub(super) taken: u32,
 }
 
@@ -48,47 +52,37 @@ pub(super) struct Item<const W: usize> {
     pub(super) probe: Probe,
 }
 
-impl<const W: usize> Default for Batch<W> {
-    fn default() -> Self {
-        let item = Item {
-            flow: Flow {
-                key: FlowKey([0; W]),
-                l4: 0,
-                protocol: 0,
-                flags: 0,
-            },
-            hash: FlowHash(0),
-            probe: Probe::default(),
-        };
-        Self {
-            items: [item; BURST],
-            taken: 0,
-        }
+/// What stands behind a packet's IP header, in one word to be compared at once: where it begins, in octets from the
+/// frame's first; the protocol; TCP flags, 0 for UDP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Upper(u32);
+
+impl Upper {
+    pub(super) const fn new(l4: u16, protocol: u8, flags: u8) -> Self {
+        Self(l4 as u32 | (protocol as u32) << 16 | (flags as u32) << 24)
+    }
+
+    /// The bits that are set in `other` as well.
+    #[inline(always)]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    const fn parts(self) -> (u16, u8, u8) {
+        let [a, b, protocol, flags] = self.0.to_le_bytes();
+        (u16::from_le_bytes([a, b]), protocol, flags)
     }
 }
 
-impl<const W: usize> Item<W>
-where
-    FlowKey<W>: Family<W>,
-{
-    /// Second half of stage one: hash, and fetch the bucket.
-    #[inline(always)]
-    pub(super) fn fill(&mut self, tables: &Tables, flow: Flow<W>) {
-        let Flow {
-            key,
-            l4,
-            protocol,
-            flags,
-        } = flow;
-        let table = FlowKey::<W>::table(tables);
-        let hash = table.hash(&key);
-        table.prefetch_bucket(hash);
-        // Field by field: the parser's registers go straight to their places.
-        self.flow.key = key;
-        self.flow.l4 = l4;
-        self.flow.protocol = protocol;
-        self.flow.flags = flags;
-        self.hash = hash;
+impl<const W: usize> Default for Batch<W> {
+    fn default() -> Self {
+        Self {
+            words: [[0; BURST]; W],
+            uppers: [Upper::default(); BURST],
+            hashes: [FlowHash::default(); BURST],
+            probes: [Probe::default(); BURST],
+            taken: 0,
+        }
     }
 }
 
@@ -96,14 +90,90 @@ impl<const W: usize> Batch<W>
 where
     FlowKey<W>: Family<W>,
 {
+    /// Second half of stage one: hash, and fetch the bucket.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, at: usize, buckets: Buckets<'_>, flow: Flow<W>) {
+        let Flow {
+            key,
+            l4,
+            protocol,
+            flags,
+        } = flow;
+        let hash = buckets.fetch(&key);
+        for (column, word) in self.words.iter_mut().zip(key.0) {
+            if let Some(place) = column.get_mut(at) {
+                *place = word;
+            }
+        }
+        if let (Some(upper), Some(place)) = (self.uppers.get_mut(at), self.hashes.get_mut(at)) {
+            *upper = Upper::new(l4, protocol, flags);
+            *place = hash;
+        }
+    }
+
     /// Stage two: match tags, and fetch the entries.
     #[inline(always)]
     pub(super) fn probe(&mut self, tables: &Tables) {
         if self.taken != 0 {
-            FlowKey::<W>::table(tables).probe_burst(&mut self.items, self.taken, |item| {
-                (item.hash, &mut item.probe)
-            });
+            FlowKey::<W>::table(tables).probe_burst(&self.hashes, &mut self.probes, self.taken);
         }
+    }
+
+    /// Between stage two and three: waits for all entries together.
+    #[inline(always)]
+    pub(super) fn touch(&self, tables: &Tables) {
+        FlowKey::<W>::table(tables).touch_burst(&self.probes, self.taken);
+    }
+
+    /// The key in a place.
+    #[inline(always)]
+    pub(super) fn key(&self, at: usize) -> FlowKey<W> {
+        FlowKey(std::array::from_fn(|word| self.word(word, at)))
+    }
+
+    #[inline(always)]
+    fn word(&self, word: usize, at: usize) -> u64 {
+        let column = self.words.get(word);
+        column
+            .and_then(|column| column.get(at))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// What stands behind the IP header of the packet in a place.
+    #[inline(always)]
+    pub(super) fn upper(&self, at: usize) -> Upper {
+        self.uppers.get(at).copied().unwrap_or_default()
+    }
+
+    /// What stage two found for the packet in a place.
+    #[inline(always)]
+    pub(super) fn probed(&self, at: usize) -> Probe {
+        self.probes.get(at).copied().unwrap_or_default()
+    }
+
+    /// All there is of the packet in a place.
+    pub(super) fn item(&self, at: usize) -> Item<W> {
+        let (l4, protocol, flags) = self.upper(at).parts();
+        Item {
+            flow: Flow {
+                key: self.key(at),
+                l4,
+                protocol,
+                flags,
+            },
+            hash: self.hashes.get(at).copied().unwrap_or_default(),
+            probe: self.probed(at),
+        }
+    }
+}
+
+/// A bit for each of the first places of a burst.
+pub(super) const fn all_places(len: usize) -> u32 {
+    if len < BURST {
+        (1 << len) - 1
+    } else {
+        u32::MAX
     }
 }
 

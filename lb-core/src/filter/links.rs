@@ -6,8 +6,6 @@
 //! Easy to get wrong: what is kept is good for one generation of the distribution, and only until any neighbor's way
 //! changes; then all of it is forgotten, and found again flow by flow.
 
-use std::num::NonZeroU16;
-
 use super::counters::all_of;
 use crate::config::registry::MAX_BACKENDS;
 use crate::config::{Distribution, PortView};
@@ -23,11 +21,25 @@ pub(super) struct Way {
     pub(super) rest: [u8; 4],
     /// The port that frames leave on.
     pub(super) port: PortId,
-    /// Octets of the longest frame that surely may: see [`PortView::longest_frame`]. Never 0, which tells no way.
-    pub(super) longest: NonZeroU16,
+    /// Octets of the longest frame that surely may: see [`PortView::longest_frame`]. 0 where no way is kept.
+    pub(super) longest: u16,
 }
 
 impl Way {
+    /// No way: no frame is short enough for it.
+    const NONE: Self = Self {
+        start: [0; 8],
+        rest: [0; 4],
+        port: PortId(0),
+        longest: 0,
+    };
+
+    /// Whether this is a way.
+    #[inline(always)]
+    pub(super) const fn is_kept(&self) -> bool {
+        self.longest != 0
+    }
+
     /// The way over a link, which leaves on `port`.
     #[inline(always)]
     pub(super) const fn new(link: Link, port: &PortView) -> Self {
@@ -35,13 +47,22 @@ impl Way {
             start: port.source.head_behind(link.mac()),
             rest: port.source.tail(),
             port: port.id,
-            longest: port.longest_frame,
+            longest: port.longest_frame.get(),
         }
     }
 }
 
-/// Ways by backend slot, as many as there can be: a number to compare with, instead of one to load.
-pub(super) type Ways = [Option<Way>; MAX_BACKENDS as usize];
+/// Ways by backend slot, as many as there can be.
+pub(super) type Ways = [Way; MAX_BACKENDS as usize];
+
+/// The way to a backend, or [`Way::NONE`].
+#[inline(always)]
+pub(super) fn way_to(ways: &Ways, slot: BackendSlot) -> &Way {
+    const { assert!(MAX_BACKENDS.is_power_of_two()) };
+    // A slot is below the number of slots; masked, it needs no check.
+    let at = (slot.0 & (MAX_BACKENDS - 1)) as usize;
+    ways.get(at).unwrap_or(&Way::NONE)
+}
 
 /// Ways by backend slot; those that are not kept are asked for.
 #[derive(Debug)]
@@ -56,7 +77,7 @@ pub(super) struct BackendLinks {
 impl Default for BackendLinks {
     fn default() -> Self {
         Self {
-            ways: all_of(|| None),
+            ways: all_of(|| Way::NONE),
             filled: 0,
             of: (0, 0),
         }
@@ -77,12 +98,12 @@ impl BackendLinks {
     #[cold]
     fn forget(&mut self) {
         if let Some(filled) = self.ways.get_mut(..self.filled) {
-            filled.fill(None);
+            filled.fill(Way::NONE);
         }
         self.filled = 0;
     }
 
-    /// All of them, by slot; `None` for those that are not kept.
+    /// All of them, by slot.
     #[inline(always)]
     pub(super) fn ways(&self) -> &Ways {
         &self.ways
@@ -93,7 +114,7 @@ impl BackendLinks {
     pub(super) fn keep(&mut self, slot: BackendSlot, way: Way) {
         let at = slot.0 as usize;
         if let Some(place) = self.ways.get_mut(at) {
-            *place = Some(way);
+            *place = way;
             self.filled = self.filled.max(at + 1);
         }
     }
@@ -105,6 +126,6 @@ mod tests {
 
     #[test]
     fn four_ways_share_a_cache_line() {
-        assert_eq!(size_of::<Option<Way>>(), 16);
+        assert_eq!(size_of::<Way>(), 16);
     }
 }

@@ -43,7 +43,7 @@ pub use pending::{Pending, Released};
 pub use punt::Class;
 pub use verdict::{AppId, Reason, Verdict};
 
-use flight::{Batch, Item, Places};
+use flight::{Batch, Item, Places, all_places};
 use limit::{Bucket, Rate};
 use links::{BackendLinks, Way};
 use punt::Punts;
@@ -283,23 +283,21 @@ impl<P: Packet> Filter<P> {
             return;
         }
         let own_mac = OwnMac::new(scene.ingress.mac);
+        let (buckets_v4, buckets_v6) = (tables.v4.buckets(), tables.v6.buckets());
         // Bits of the rarer kinds: what is neither is IPv4's.
         let (mut in_v6, mut in_none) = (0, 0);
-        let places = v4.items.iter_mut().zip(v6.items.iter_mut());
-        let all = all_of(packets.len());
-        for (at, ((packet, verdict), (v4, v6))) in
-            packets.iter_mut().zip(verdicts).zip(places).enumerate()
-        {
+        let all = all_places(packets.len());
+        for (at, (packet, verdict)) in packets.iter_mut().zip(verdicts).enumerate() {
             match frame::plain(packet.head(), packet.total_len(), own_mac) {
-                Plain::V4(flow) => v4.fill(tables, flow),
+                Plain::V4(flow) => v4.fill(at, buckets_v4, flow),
                 Plain::V6(flow) => {
-                    v6.fill(tables, flow);
+                    v6.fill(at, buckets_v6, flow);
                     in_v6 |= 1 << at;
                 }
                 Plain::Other => match look_closer(packet, scene.ingress) {
-                    Parsed::FlowV4(flow) => v4.fill(tables, flow),
+                    Parsed::FlowV4(flow) => v4.fill(at, buckets_v4, flow),
                     Parsed::FlowV6(flow) => {
-                        v6.fill(tables, flow);
+                        v6.fill(at, buckets_v6, flow);
                         in_v6 |= 1 << at;
                     }
                     other => {
@@ -336,11 +334,10 @@ impl<P: Packet> Filter<P> {
             v4, v6, verdicts, ..
         } = flight;
         own.links.renew(distribution, &tables.neighbors);
-        let len = packets.len().min(BURST);
-        let verdicts = verdicts.get_mut(..len).unwrap_or_default();
-        decide(v4, own, scene, packets, verdicts);
-        decide(v6, own, scene, packets, verdicts);
-        own.counters.count(verdicts);
+        let forwarded =
+            decide(v4, own, scene, packets, verdicts) | decide(v6, own, scene, packets, verdicts);
+        let verdicts = verdicts.get(..packets.len().min(BURST)).unwrap_or_default();
+        own.counters.count(verdicts, forwarded);
         verdicts
     }
 
@@ -487,53 +484,49 @@ impl<P: Packet> Filter<P> {
     }
 }
 
-/// A bit for each of the first places of a burst.
-const fn all_of(len: usize) -> u32 {
-    if len < BURST {
-        (1 << len) - 1
-    } else {
-        u32::MAX
-    }
-}
-
-/// Stage three for one family.
+/// Stage three for one family; the places whose packets went the straight path, and so were forwarded.
 #[inline]
 fn decide<const W: usize, P: Packet>(
     batch: &Batch<W>,
     own: &mut Own<P>,
     scene: Scene<'_>,
     packets: &mut [P],
-    verdicts: &mut [Verdict],
-) where
+    verdicts: &mut [Verdict; BURST],
+) -> u32
+where
     FlowKey<W>: Family<W>,
 {
     let taken = batch.taken;
     if taken == 0 {
-        return;
+        return 0;
     }
-    FlowKey::<W>::table(scene.tables).touch_burst(&batch.items, taken, |item| item.probe);
+    batch.touch(scene.tables);
     // No packet begins to wait before the burst is over.
     let nobody_waits = own.pending.is_empty();
     let mut straight = Straight::new(own, scene);
-    let (mut unknown, mut here) = (0, 1u32);
-    let places = batch.items.iter().zip(verdicts.iter_mut());
-    for (packet, (item, verdict)) in packets.iter_mut().zip(places) {
-        if taken & here != 0 {
-            if nobody_waits && let Some(port) = straight.send(item, packet) {
-                *verdict = Verdict::Forward(port);
-            } else {
-                match own.flow(scene, item, packet) {
-                    Some(decided) => *verdict = decided,
-                    None => unknown |= here,
-                }
-                straight = Straight::new(own, scene);
-            }
+    let (mut unknown, mut turned) = (0, 0);
+    for at in 0..packets.len().min(BURST) {
+        let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) else {
+            break;
+        };
+        if taken >> at & 1 == 0 {
+            continue;
         }
-        here <<= 1;
+        if nobody_waits && let Some(port) = straight.send(batch, at, packet) {
+            *verdict = Verdict::Forward(port);
+            continue;
+        }
+        turned |= 1 << at;
+        match own.flow(scene, &batch.item(at), packet) {
+            Some(decided) => *verdict = decided,
+            None => unknown |= 1 << at,
+        }
+        straight = Straight::new(own, scene);
     }
     if unknown != 0 {
         decide_unknown(batch, unknown, own, scene, packets, verdicts);
     }
+    taken & !turned
 }
 
 /// The rest of stage three: packets that no connection claims, in their order; each may open one that the next
@@ -551,18 +544,15 @@ fn decide_unknown<const W: usize, P: Packet>(
 {
     let mut foreseen = [None; BURST];
     for at in Places(unknown) {
-        if let (Some(item), Some(foreseen)) = (batch.items.get(at), foreseen.get_mut(at)) {
-            *foreseen = own.foresee(scene, item);
+        if let Some(foreseen) = foreseen.get_mut(at) {
+            *foreseen = own.foresee(scene, &batch.item(at));
         }
     }
     for at in Places(unknown) {
-        if let (Some(item), Some(packet), Some(verdict), Some(&foreseen)) = (
-            batch.items.get(at),
-            packets.get_mut(at),
-            verdicts.get_mut(at),
-            foreseen.get(at),
-        ) {
-            *verdict = own.unknown(scene, item, packet, foreseen);
+        if let (Some(packet), Some(verdict), Some(&foreseen)) =
+            (packets.get_mut(at), verdicts.get_mut(at), foreseen.get(at))
+        {
+            *verdict = own.unknown(scene, &batch.item(at), packet, foreseen);
         }
     }
 }

@@ -118,7 +118,7 @@ impl<P: Packet> Own<P> {
         if is_first_of_tick {
             conn.touch(scene.tick());
             if is_tcp {
-                conn.note_sequence(direction, sequence(packet.head(), item.flow.l4));
+                conn.note_sequence(direction, sequence(packet.head(), item.flow.l4.into()));
             }
         }
         let is_one_way = conn.is_one_way();
@@ -178,7 +178,7 @@ impl<P: Packet> Own<P> {
         FlowKey<W>: Family<W>,
     {
         let flags = Flags(item.flow.flags);
-        let number = sequence(packet.head(), item.flow.l4);
+        let number = sequence(packet.head(), item.flow.l4.into());
         let is_syn = flags.contains(Flags::SYN) && !flags.contains(Flags::ACK);
         if is_syn && direction == Direction::Forward {
             let is_repeated = state.is_repeated_by(number, conn.sequence(Direction::Forward));
@@ -288,7 +288,7 @@ impl<P: Packet> Own<P> {
             let reverse = reverse_key(&key, service.forwarding, backend);
             let deltas = reverse.map(|reverse| FlowKey::<W>::deltas(&key, &reverse));
             let number = if item.flow.protocol == TCP {
-                sequence(packet.head(), item.flow.l4)
+                sequence(packet.head(), item.flow.l4.into())
             } else {
                 0
             };
@@ -498,9 +498,9 @@ pub(super) fn noted_way_back<const W: usize>(
 
 /// The sequence number of a TCP packet.
 #[inline]
-pub(super) fn sequence(frame: &[u8], l4: u16) -> u32 {
+pub(super) fn sequence(frame: &[u8], l4: usize) -> u32 {
     frame
-        .get(usize::from(l4) + 4..)
+        .get(l4 + 4..)
         .and_then(<[u8]>::first_chunk)
         .map_or(0, |octets| u32::from_be_bytes(*octets))
 }

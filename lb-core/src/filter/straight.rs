@@ -6,17 +6,25 @@
 //! Not here: every other packet; [`flow`](super::Own::flow) makes none of these conditions.
 //! Easy to get wrong: a packet that is turned away must be as it came. All conditions come before the first change.
 
-use crate::conn::{Conn, Direction, Entries, Glance};
+use crate::conn::{Conn, Direction, Entries};
 use crate::flow::{FlowKey, Protocol};
 use crate::id::PortId;
 use crate::packet::Packet;
+use crate::wire::tcp::Flags;
 
-use super::counters::Services;
+use super::counters::{Services, of_service};
+use super::flight::{Batch, Upper};
 use super::life::{SETTLED, STEERING};
-use super::links::{Way, Ways};
+use super::links::{Way, Ways, way_to};
 use super::rewrite::{Deltas, Family, address_frame};
 use super::select::{noted_way_back, sequence};
-use super::{Item, Own, Scene};
+use super::{Own, Scene};
+
+const TCP: u8 = Protocol::Tcp as u8;
+const UDP: u8 = Protocol::Udp as u8;
+
+/// What the straight path looks at of what stands behind an IP header: all but the flags that mean nothing here.
+const LOOKED_AT: Upper = Upper::new(u16::MAX, u8::MAX, STEERING | Flags::ACK.0);
 
 /// What the straight path needs in one burst. Good until the lcore takes another path.
 pub(super) struct Straight<'a, const W: usize> {
@@ -41,69 +49,101 @@ where
         }
     }
 
-    /// Rewrites a packet and gives the port to send it on. `None`, and nothing changed, where it has to take
-    /// another path.
+    /// Rewrites the packet in a place and gives the port to send it on. `None`, and nothing changed, where it has to
+    /// take another path.
     #[inline(always)]
-    pub(super) fn send<P: Packet>(&self, item: &Item<W>, packet: &mut P) -> Option<PortId> {
-        let (direction, conn, glance) = self.entries.likely(item.probe, &item.flow.key)?;
-        let stays = glance.is_live_in(SETTLED) && item.flow.flags & STEERING == 0;
-        if !stays {
-            return None;
-        }
-        // Also on the way back: a backend without a way may not be configured any more.
-        let to_backend = self.ways.get(conn.backend().0 as usize)?.as_ref()?;
+    pub(super) fn send<P: Packet>(
+        &self,
+        batch: &Batch<W>,
+        at: usize,
+        packet: &mut P,
+    ) -> Option<PortId> {
+        let (direction, conn) = self.entries.named(batch.probed(at))?;
         match direction {
-            Direction::Forward => self.pass::<true, P>(item, packet, conn, glance, to_backend),
-            Direction::Reverse => {
-                let Scene {
-                    tables,
-                    distribution,
-                    ..
-                } = self.scene;
-                let link = tables.neighbors.link(noted_way_back(self.scene, conn)?)?;
-                let to_client = Way::new(link, distribution.port(link.port())?);
-                self.pass::<false, P>(item, packet, conn, glance, &to_client)
-            }
+            Direction::Forward => self.pass::<true, P>(batch, at, packet, conn),
+            Direction::Reverse => self.pass::<false, P>(batch, at, packet, conn),
         }
     }
 
+    /// The same for one direction.
     #[inline(always)]
     fn pass<const TO_BACKEND: bool, P: Packet>(
         &self,
-        item: &Item<W>,
+        batch: &Batch<W>,
+        at: usize,
         packet: &mut P,
         conn: &Conn<W>,
-        glance: Glance,
-        way: &Way,
     ) -> Option<PortId> {
-        let octets = packet.total_len() as u64;
+        let (this, other) = if TO_BACKEND {
+            (Direction::Forward, Direction::Reverse)
+        } else {
+            (Direction::Reverse, Direction::Forward)
+        };
+        if !conn.has_key(this, &batch.key(at)) || !conn.glance().is_live_in(SETTLED) {
+            return None;
+        }
+        let upper = batch.upper(at).and(LOOKED_AT);
+        let is_tcp = upper == upper_of::<W>(TCP, Flags::ACK);
+        if !is_tcp && upper != upper_of::<W>(UDP, Flags(0)) {
+            return None;
+        }
+        // Also on the way back: a backend without a way may not be configured any more.
+        let to_backend = way_to(self.ways, conn.backend());
+        let to_client;
+        let way = if TO_BACKEND {
+            to_backend
+        } else {
+            to_client = self.back(conn, to_backend)?;
+            &to_client
+        };
+        let octets = packet.total_len();
         let frame = FlowKey::<W>::plain_headers(packet.head_mut())?;
-        let is_plain = usize::from(item.flow.l4) == FlowKey::<W>::PLAIN_L4;
-        let is_surely_short = octets <= u64::from(way.longest.get());
-        if FlowKey::<W>::hops(frame) <= 1 || !is_plain || !is_surely_short {
+        if octets > usize::from(way.longest) || FlowKey::<W>::hops(frame) <= 1 {
             return None;
         }
         if conn.last_seen() != self.scene.tick() {
-            refresh::<W, TO_BACKEND>(self.scene, item, frame, conn);
+            refresh::<W, TO_BACKEND>(self.scene, is_tcp, frame, conn);
         }
         address_frame(frame, way);
-        if let Some(counters) = self.services.get(conn.service().0 as usize) {
+        if let Some(counters) = of_service(self.services, conn.service()) {
             counters.packets.add(1);
-            counters.octets.add(octets);
+            counters.octets.add(octets as u64);
         }
-        if !glance.is_one_way() {
-            let l4 = (FlowKey::<W>::PLAIN_L4, item.flow.protocol);
+        if !conn.is_one_way() {
+            let l4 = (FlowKey::<W>::PLAIN_L4, if is_tcp { TCP } else { UDP });
             let deltas = Deltas::of(conn);
-            if TO_BACKEND {
-                let opposite = conn.key(Direction::Reverse);
-                FlowKey::<W>::translate::<true>(frame, l4, &opposite, deltas);
-            } else {
-                let opposite = conn.key(Direction::Forward);
-                FlowKey::<W>::translate::<false>(frame, l4, &opposite, -deltas);
-            }
+            let deltas = if TO_BACKEND { deltas } else { -deltas };
+            FlowKey::<W>::translate::<TO_BACKEND>(frame, l4, &conn.key(other), deltas);
         }
         Some(way.port)
     }
+
+    /// The way back to a connection's client, if it is known and so is the one to its backend.
+    #[inline(always)]
+    fn back(&self, conn: &Conn<W>, to_backend: &Way) -> Option<Way> {
+        let Scene {
+            tables,
+            distribution,
+            ..
+        } = self.scene;
+        if !to_backend.is_kept() {
+            return None;
+        }
+        let link = tables.neighbors.link(noted_way_back(self.scene, conn)?)?;
+        Some(Way::new(link, distribution.port(link.port())?))
+    }
+}
+
+/// What stands behind the IP header of a plain packet.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "an IP header without options or extensions"
+)]
+const fn upper_of<const W: usize>(protocol: u8, flags: Flags) -> Upper
+where
+    FlowKey<W>: Family<W>,
+{
+    Upper::new(FlowKey::<W>::PLAIN_L4 as u16, protocol, flags.0)
 }
 
 /// Once a second and direction at most: notes in the entry that it is in use, and how far its sender has come; and
@@ -111,10 +151,12 @@ where
 #[inline(never)]
 fn refresh<const W: usize, const TO_BACKEND: bool>(
     scene: Scene<'_>,
-    item: &Item<W>,
+    is_tcp: bool,
     frame: &[u8],
     conn: &Conn<W>,
-) {
+) where
+    FlowKey<W>: Family<W>,
+{
     let (direction, neighbor) = if TO_BACKEND {
         let neighbor = scene.distribution.backend_neighbor(conn.backend());
         (Direction::Forward, neighbor)
@@ -122,8 +164,8 @@ fn refresh<const W: usize, const TO_BACKEND: bool>(
         (Direction::Reverse, noted_way_back(scene, conn))
     };
     conn.touch(scene.tick());
-    if item.flow.protocol == Protocol::Tcp as u8 {
-        conn.note_sequence(direction, sequence(frame, item.flow.l4));
+    if is_tcp {
+        conn.note_sequence(direction, sequence(frame, FlowKey::<W>::PLAIN_L4));
     }
     neighbor.inspect(|&neighbor| scene.tables.neighbors.note_use(neighbor, scene.now.tick));
 }

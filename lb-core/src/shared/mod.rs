@@ -19,6 +19,7 @@ pub mod memory;
 pub mod plain;
 pub mod prefetch;
 pub mod region;
+pub(crate) mod scaled;
 pub(crate) mod sync;
 
 pub use counters::{Counter, Padded};
