@@ -20,11 +20,12 @@ use lb_core::wire::MacAddr;
 use parking_lot::Mutex;
 
 use crate::dpdk::eal::Eal;
-use crate::dpdk::mempool::CreateError;
 use crate::dpdk::port::{Info, Port};
 use crate::dpdk::ring::RingError;
 use crate::interface_daemon::way::Way;
-use crate::interface_daemon::{Interface, InterfaceDaemon, Path, PathError, device_name};
+use crate::interface_daemon::{
+    Interface, InterfaceDaemon, Path, PathError, StartError, device_name,
+};
 use crate::observed::Observed;
 use crate::workers::Crew;
 
@@ -33,15 +34,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// MTU of ports, in octets, unless their drivers say otherwise when they are open.
 const MTU: u16 = 1500;
 
-/// Why the rings or the daemon's mbufs cannot be made.
+/// Why the rings or the daemon cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// A ring.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// The pool of the kernel's frames.
+    /// The daemon.
     #[error(transparent)]
-    Pool(#[from] CreateError),
+    Daemon(#[from] StartError),
 }
 
 /// How often the document is compared with the kernel while neither changes.
@@ -127,8 +128,8 @@ fn interface_daemon(
                     compared = Some((Instant::now(), network));
                 }
             }
-            let had_work = daemon.turn();
-            daemon.rest(had_work);
+            let found = daemon.turn();
+            daemon.rest(found);
         }
         // The lcores have ended before us.
         daemon.finish();

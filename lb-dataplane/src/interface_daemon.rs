@@ -6,8 +6,8 @@
 //! Not here: what is punted (`lb_core::filter::punt`), the rings (`exchange`), how a device is driven (`tap`,
 //! `virtio_user`), what the kernel's routes say (`routing_daemon`).
 //! Easy to get wrong: nobody wakes it up. A worker lcore makes no system call, so the daemon looks at the rings by
-//! itself: without a pause while there is work, then after pauses that grow with the silence, up to [`LONGEST_NAP`].
-//! Frames of the kernel's end a pause at once.
+//! itself: after short pauses while there is work, then after pauses that grow with the silence, up to [`LONGEST_NAP`].
+//! `rest` has the reasons.
 
 mod device;
 mod kernel;
@@ -19,8 +19,8 @@ mod virtio_user;
 pub mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use lb_core::config::{Cidr, KernelNetwork, Prefix};
@@ -30,6 +30,7 @@ use lb_core::wire::MacAddr;
 use crate::dpdk::burst::Burst;
 use crate::dpdk::eal::Eal;
 use crate::dpdk::mempool::{self, Mempool};
+use crate::dpdk::tun::{self, TapError};
 use crate::exchange::{DaemonEnd, Down, Exchange, KernelCounters};
 use device::Device;
 use kernel::Kernel;
@@ -38,8 +39,7 @@ use tap::Tap;
 use virtio_user::VirtioUser;
 use way::{Choice, Driver, Here, NotHere, Way};
 
-pub use rest::LONGEST_NAP;
-pub use tap::TapError;
+pub use rest::{Found, LONGEST_NAP};
 pub use virtio_user::VirtioError;
 
 /// Mbufs for frames of the kernel's, per port: a ring and a transmit queue full of them, and some in hand.
@@ -112,7 +112,7 @@ impl Path {
     pub fn open(eal: &Eal, way: Way, interfaces: &[Interface]) -> Result<Self, PathError> {
         let here = Here {
             vhost_net: virtio_user::probe(),
-            tun: tap::probe().map_err(|error| error.to_string()),
+            tun: tun::probe().map_err(|error| error.to_string()),
         };
         let choice = way.choose(&here)?;
         let Some(driver) = choice.driver else {
@@ -155,6 +155,17 @@ fn data_room(mtu: u16) -> u16 {
     mempool::DATA_ROOM.max(mtu.saturating_add(AROUND))
 }
 
+/// Why there is no daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No mbufs for the kernel's frames.
+    #[error(transparent)]
+    Pool(#[from] mempool::CreateError),
+    /// No descriptor to listen to devices with.
+    #[error("the interface daemon cannot wait for the kernel: {0}")]
+    Rest(io::Error),
+}
+
 /// Counters of each port's way to the kernel.
 pub type Counters = BTreeMap<PortId, Arc<KernelCounters>>;
 
@@ -171,8 +182,6 @@ pub struct InterfaceDaemon {
     counters: Counters,
     pool: Mempool,
     rest: Rest,
-    /// Whether a device may have frames: asking one that has none is a system call.
-    kernel_has_frames: bool,
     tell: Box<dyn FnMut(String) + Send>,
 }
 
@@ -180,6 +189,8 @@ pub struct InterfaceDaemon {
 struct DownSide {
     down: Down,
     waiting: Burst,
+    /// Whether the device may have frames: asking one that has none is a system call.
+    may_have_frames: bool,
 }
 
 impl InterfaceDaemon {
@@ -187,14 +198,14 @@ impl InterfaceDaemon {
     /// most as long as `longest_mtu` allows. `tell` gets a line when something fails.
     ///
     /// # Errors
-    /// No mbufs for it.
+    /// See [`StartError`].
     pub fn new(
         eal: &Eal,
         path: Path,
         exchange: Exchange,
         longest_mtu: u16,
         tell: impl FnMut(String) + Send + 'static,
-    ) -> Result<Option<Self>, mempool::CreateError> {
+    ) -> Result<Option<Self>, StartError> {
         let Some(driver) = path.choice.driver else {
             return Ok(None);
         };
@@ -223,13 +234,13 @@ impl InterfaceDaemon {
                 .map(|down| DownSide {
                     down,
                     waiting: Burst::new(),
+                    may_have_frames: true,
                 })
                 .collect(),
             kernels: BTreeMap::new(),
             spare: path.devices,
             missing: BTreeSet::new(),
-            rest: Rest::default(),
-            kernel_has_frames: true,
+            rest: Rest::new().map_err(StartError::Rest)?,
             tell: Box::new(tell),
         }))
     }
@@ -284,12 +295,18 @@ impl InterfaceDaemon {
             )),
         };
         let kernel = device.and_then(|device| {
-            Kernel::new(name.clone(), device)
-                .map_err(|error| format!("kernel device {name}: {error}"))
+            let refused = |error| format!("kernel device {name}: {error}");
+            let kernel = Kernel::new(name.clone(), device).map_err(refused)?;
+            if let Some(readable) = kernel.device().readable() {
+                let listening = self.rest.listen_to(readable, interface.port);
+                listening.map_err(refused)?;
+            }
+            Ok(kernel)
         });
         match kernel {
             Ok(kernel) => {
                 self.missing.remove(&name);
+                ask(&mut self.downs, interface.port);
                 self.kernels.insert(interface.port, kernel);
             }
             Err(error) => {
@@ -300,31 +317,32 @@ impl InterfaceDaemon {
         }
     }
 
-    /// Moves what there is, in bounded steps; whether there was anything.
-    pub fn turn(&mut self) -> bool {
-        let mut moved = 0;
+    /// Moves what there is, in bounded steps.
+    pub fn turn(&mut self) -> Found {
+        let mut found = Found::Nothing;
         let mut burst = Burst::new();
         for up in &mut self.ups {
             for _ in 0..CONTROL_BURSTS {
-                match up.take_control(&mut burst) {
-                    0 => break,
-                    count => moved += count,
+                if up.take_control(&mut burst) == 0 {
+                    break;
                 }
+                found = found.max(amount(&burst));
                 deliver(&mut self.kernels, &self.counters, up, &mut burst);
             }
         }
         for up in &mut self.ups {
-            moved += up.take_bulk(&mut burst);
-            if !burst.is_empty() {
+            if up.take_bulk(&mut burst) > 0 {
+                found = found.max(amount(&burst));
                 deliver(&mut self.kernels, &self.counters, up, &mut burst);
             }
         }
         for side in &mut self.downs {
-            if self.kernel_has_frames || !side.waiting.is_empty() {
-                moved += collect(&mut self.kernels, &self.counters, &self.pool, side);
+            if side.may_have_frames || !side.waiting.is_empty() {
+                let its = collect(&mut self.kernels, &self.counters, &self.pool, side);
+                found = found.max(its);
             }
         }
-        moved > 0
+        found
     }
 
     /// Gives the kernel what the lcores sent up before they ended, so that the counters add up.
@@ -337,24 +355,26 @@ impl InterfaceDaemon {
         }
     }
 
-    /// Waits after a turn: not at all where there was work, else until the kernel has a frame or the pause is over.
-    pub fn rest(&mut self, had_work: bool) {
-        // A device whose frames find no room below is not asked whether it has more.
-        let waiting = |port| {
-            let side = self.downs.iter().find(|side| side.down.port == port);
-            side.is_some_and(|side| !side.waiting.is_empty())
-        };
-        let devices = self.kernels.iter().filter(|&(&port, _)| !waiting(port));
-        let mut may_have_frames = false;
-        let readable: Vec<BorrowedFd<'_>> = devices
-            .filter_map(|(_, kernel)| {
-                let readable = kernel.device().readable();
-                may_have_frames |= readable.is_none();
-                readable
-            })
-            .collect();
-        let is_readable = self.rest.after(had_work, &readable);
-        self.kernel_has_frames = is_readable || may_have_frames;
+    /// Waits after a turn, if there is reason to.
+    pub fn rest(&mut self, found: Found) {
+        let downs = &mut self.downs;
+        self.rest.after(found, |port| ask(downs, port));
+    }
+}
+
+/// Asks this device for frames in the next turn.
+fn ask(downs: &mut [DownSide], port: PortId) {
+    if let Some(side) = downs.iter_mut().find(|side| side.down.port == port) {
+        side.may_have_frames = true;
+    }
+}
+
+/// Whether there are more behind those of a burst.
+fn amount(burst: &Burst) -> Found {
+    if burst.is_full() {
+        Found::More
+    } else {
+        Found::All
     }
 }
 
@@ -376,22 +396,26 @@ fn deliver(
     up.send_home(burst);
 }
 
-/// Takes frames of one kernel device and sends them down; how many went.
+/// Takes frames of one kernel device and sends them down.
 fn collect(
     kernels: &mut BTreeMap<PortId, Kernel>,
     counters: &Counters,
     pool: &Mempool,
     side: &mut DownSide,
-) -> usize {
+) -> Found {
     let port = side.down.port;
     let mut lost = 0;
     if let Some(kernel) = kernels.get_mut(&port) {
-        lost = kernel.device_mut().collect(pool, &mut side.waiting);
+        let collected = kernel.device_mut().collect(pool, &mut side.waiting);
+        lost = collected.lost;
+        side.may_have_frames = !collected.is_all;
     }
+    let amount = amount(&side.waiting);
     let sent = side.down.send(&mut side.waiting);
     if let Some(counters) = counters.get(&port) {
         counters.down.add(sent as u64);
         counters.down_dropped.add(lost as u64);
     }
-    sent
+    // Where nothing goes down, haste is of no use.
+    if sent == 0 { Found::Nothing } else { amount }
 }

@@ -206,18 +206,14 @@ fn ask(
     up.push(Class::Neighbor, frame);
     assert_eq!(worker.send_up(&mut up), 0);
     for _ in 0..100_000 {
-        let had_work = daemon.turn();
+        let found = daemon.turn();
         let mut down = Burst::new();
         worker.take(&mut down);
-        if let Some(found) = down
-            .as_slice()
-            .iter()
-            .map(whole)
-            .find(|octets| is_it(octets))
-        {
-            return found;
+        let mut octets = down.as_slice().iter().map(whole);
+        if let Some(answer) = octets.find(|octets| is_it(octets)) {
+            return answer;
         }
-        daemon.rest(had_work);
+        daemon.rest(found);
     }
     Vec::new()
 }

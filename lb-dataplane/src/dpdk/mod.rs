@@ -20,6 +20,7 @@ pub mod mempool;
 pub mod port;
 pub mod queue;
 pub mod ring;
+pub mod tun;
 pub mod vdev;
 
 pub use burst::Burst;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use lb_core::wire::MacAddr;
 
-use super::device::Device;
+use super::device::{Collected, Device};
 use super::tap::{SHORTEST, fill};
 use crate::dpdk::burst::Burst;
 use crate::dpdk::eal::Eal;
@@ -139,7 +139,7 @@ impl Device for VirtioUser {
         taken
     }
 
-    fn collect(&mut self, _: &Mempool, burst: &mut Burst) -> usize {
+    fn collect(&mut self, _: &Mempool, burst: &mut Burst) -> Collected {
         let before = burst.len();
         self.rx.receive(burst);
         for mbuf in burst.as_mut_slice().iter_mut().skip(before) {
@@ -148,7 +148,10 @@ impl Device for VirtioUser {
                 let _ = mbuf.set_len(SHORTEST);
             }
         }
-        0
+        Collected {
+            lost: 0,
+            is_all: false,
+        }
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
