@@ -19,6 +19,10 @@ DIRECT4=203.0.113.129 DIRECT6=2001:db8:99::1
 . "$LAB_D/box.sh"
 # shellcheck source=../../scripts/lab.d/limits.sh
 . "$LAB_D/limits.sh"
+# shellcheck source=../../scripts/lab.d/agents.sh
+. "$LAB_D/agents.sh"
+# shellcheck source=paced
+. "$here/paced"
 
 # A second pair between client and box, of the same make as the one that lb-dataplane has, with a kernel at both ends.
 direct_pair() {
@@ -122,42 +126,68 @@ sends_tagged() {
     until_true 5 grep -q '^1 packet captured' "$STATE/tagged.log" || { cat "$STATE/tagged.log"; return 1; }
 }
 
-# Three ports more: service traffic without a pause in, nothing out of the sink, and a flood of the box's own address.
+# more_ports KIND: service traffic in, and nothing out of the sink. saturating: as much as the lcore takes. flood: besides, as
+# much to the box's own address. paced: a million packets a second, from a source that starts later.
 more_ports() {
     "$here/loads" capture service "$STATE/service.pcap" 02:70:63:61:70:00
     "$here/loads" capture own "$STATE/own.pcap" 02:70:63:61:70:01
-    cat >"$STATE/vdevs" <<END2
---vdev=net_pcap0,rx_pcap=$STATE/service.pcap,infinite_rx=1
---vdev=net_null0,no-rx=1
-END2
-    [ "$1" = quiet ] || echo "--vdev=net_pcap1,rx_pcap=$STATE/own.pcap,infinite_rx=1" >>"$STATE/vdevs"
-    jq --arg flood "$1" '.interfaces += [{port: 2, name: "load", addresses: ["203.0.113.1/25"]},
-            {port: 3, name: "sink", addresses: ["192.168.77.1/24"]}]
-        | if $flood == "flood" then .interfaces += [{port: 4, name: "flood", addresses: ["198.18.0.1/24"]}] else . end
-        | .neighbors = [{address: "192.168.77.2", mac: "02:00:00:00:0b:01"}]
-        | .services += [{name: "load", address: "192.0.2.30", port: 9, protocol: "udp", forwarding: "nat", scheduler: "maglev",
-            backends: [{name: "sink", address: "192.168.77.2", port: 9}]}]' "$STATE/plain.json" >"$STATE/lb.json"
+    case $1 in
+    paced) memif 0 service 02:70:63:61:70:00 ;;
+    *) echo "--vdev=net_pcap0,rx_pcap=$STATE/service.pcap,infinite_rx=1" ;;
+    esac >"$STATE/vdevs"
+    echo "--vdev=net_null0,no-rx=1" >>"$STATE/vdevs"
+    [ "$1" != flood ] || echo "--vdev=net_pcap1,rx_pcap=$STATE/own.pcap,infinite_rx=1" >>"$STATE/vdevs"
+    with_load "$1" <"$STATE/plain.json" >"$STATE/lb.json"
     timeout 60 "$lab" start -- --exception tap --run-for 60
 }
 
-# A web server and an answering machine on BGP's port.
+# A web server for both families, an answering machine on BGP's port, and sshd; beside the worker lcore, as the control
+# processor's programs are.
 small_programs() {
-    local dir=$STATE/box-www
-    mkdir -p "$dir"
+    local dir=$STATE/box-www address
+    mkdir -p "$dir" "$STATE/ssh" /run/sshd
     head -c 4096 /dev/zero >"$dir/page"
-    # Beside the worker lcore, as the control processor's programs are.
-    spawn box-www box taskset -c "$(other_cpus)" python3 -m http.server --bind $US4 --directory "$dir" 80
+    for address in $US4 $US6; do
+        spawn "box-www-$address" box taskset -c "$(other_cpus)" python3 -m http.server --bind "$address" --directory "$dir" 80
+    done
     spawn box-bgp box taskset -c "$(other_cpus)" socat TCP-LISTEN:179,fork,reuseaddr EXEC:cat
-    until_true 10 inside client curl -sf --noproxy '*' --max-time 1 http://$US4/page -o /dev/null
+    for address in $US4 "[$US6]"; do
+        until_true 10 inside client curl -gsf --noproxy '*' --max-time 1 "http://$address/page" -o /dev/null || return 1
+    done
+}
+
+# A megabyte goes to the box by COPY.
+serves_ssh() {
+    local dir=$STATE/ssh
+    head -c 1048576 /dev/urandom >"$dir/original"
+    ssh-keygen -q -t ed25519 -N '' -f "$dir/host" && ssh-keygen -q -t ed25519 -N '' -f "$dir/user" || return 1
+    spawn box-sshd box taskset -c "$(other_cpus)" "$(command -v sshd)" -D -e -f /dev/null -h "$dir/host" \
+        -o "AuthorizedKeysFile=$dir/user.pub" -o StrictModes=no -o PermitRootLogin=yes -o UsePAM=no -o 'Subsystem=sftp internal-sftp'
+    until_true 10 inside client sh -c "$COPY" || { cat "$STATE/box-sshd.log"; return 1; }
+}
+
+# effect_of NAME MOST: what pings, downloads and copies, by turns with silence, do to what the sink is sent.
+effect_of() {
+    local found
+    found=$(timeout 90 "$lab" exec client "$here/loads" effect "$CONTROL" 3 "$(other_cpus)" "${COPY:-}" $US4 $US6) || { echo "$found"; return 1; }
+    jq -r --arg name "$1" '"\($name): \(.packets_per_second_without) packets/s alone, \(.packets_per_second_beside) beside pings, downloads and copies, effect \(.effect * 10000 | round / 100) %; \(.pings) pings, \(.pings_lost) lost"' \
+        <<<"$found" | tee -a "$STATE/figures"
+    jq -r .packets_per_second_without <<<"$found" >"$STATE/alone"
+    jq -e --argjson most "$2" --arg copy "${COPY:-}" '.pings_lost == 0 and .downloads > 5 and .effect <= $most and ($copy == "" or .copies == 5)' <<<"$found"
+}
+
+# With a lcore that is never idle each frame of the exception path costs some service traffic: said, not held to 2 %.
+little_effect() {
+    effect_of "service traffic, as much as the lcore takes" 0.9 && mv "$STATE/alone" "$STATE/service-alone"
 }
 
 no_effect() {
-    local found
-    found=$(timeout 60 "$lab" exec client "$here/loads" effect "$CONTROL" 2 "$(other_cpus)" $US4) || { echo "$found"; return 1; }
-    jq -r '"service traffic: \(.packets_per_second_without) packets/s alone, \(.packets_per_second_beside) beside pings and downloads, effect \(.effect * 100) % (aim: 2); \(.pings) pings, \(.pings_lost) lost"' \
-        <<<"$found" | tee -a "$STATE/figures"
-    jq -r .packets_per_second_without <<<"$found" >"$STATE/service-alone"
-    jq -e --argjson most $MOST_EFFECT '.pings_lost == 0 and .downloads > 5 and .effect <= $most' <<<"$found"
+    local sent
+    source_starts service service=service=1 || return 1
+    effect_of "service traffic, a million packets/s (aim: 2 %)" $MOST_EFFECT || return 1
+    sent=$(source_ends service) || return 1
+    echo "the source: $sent" | tee -a "$STATE/figures"
+    jq -e '.[0].sent > 5000000' <<<"$sent"
 }
 
 survives_a_flood() {
@@ -224,10 +254,25 @@ else
     check "round trips in a conversation and after a silence" wake_up
     check "the daemon sleeps when nothing happens" idle_cost
     check "the program ends with status 0 after it" timeout 30 "$lab" stop
-    check "lb-dataplane starts with a port that never pauses" more_ports quiet
+    check "lb-dataplane starts with a port that never pauses" more_ports saturating
     check "small programs answer" small_programs
-    check "pings and downloads lose nothing beside service traffic" no_effect
+    COPY=""
+    if command -v sshd >/dev/null; then
+        COPY="scp -q -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -i $STATE/ssh/user"
+        COPY+=" $STATE/ssh/original [$US6]:$STATE/ssh/copy 2>/dev/null && cmp $STATE/ssh/original $STATE/ssh/copy"
+        check "sshd answers" serves_ssh
+    else
+        skip "copies to the box: needs sshd (package openssh-server)"
+    fi
+    check "pings, downloads and copies lose nothing beside all that a lcore can do" little_effect
     check "the program ends with status 0 under load" timeout 30 "$lab" stop
+    if has_source; then
+        check "lb-dataplane starts with a port for a million packets a second" more_ports paced
+        check "pings, downloads and copies lose nothing beside a million packets a second, and take nothing from them" no_effect
+        check "the program ends with status 0 after a million packets a second" timeout 30 "$lab" stop
+    else
+        skip "service traffic at an even rate: needs lb-bench-source beside lb-dataplane (cargo build --release -p lb-bench)"
+    fi
     check "lb-dataplane starts with a flood of its own address" more_ports flood
     check "a session on port 179 stays up, and services go on" survives_a_flood
     check "the program ends with status 0 in a flood" timeout 30 "$lab" stop

@@ -13,15 +13,6 @@ starts() {
     timeout 60 "$lab" start -- --exception tap
 }
 
-# speaks DAEMON: it runs in the box, and the router has learnt these VIPs from it.
-speaks() {
-    local daemon=$1
-    shift
-    timeout 60 "$lab" bgp "$daemon" || return 1
-    began=$(now_ms)
-    takes 15000 "$daemon: VIPs learnt" all_known "$@" || { birdc -s "$STATE/router-bird.ctl" show protocols; return 1; }
-}
-
 traffic_flows() {
     local vip
     for vip in "${VIPS[@]}"; do
@@ -60,11 +51,6 @@ switches() {
     ctl advertise on "$one" && ! known "$one" || return 1
     began=$(now_ms)
     ctl advertise on && takes $WITHIN_MS "advertise on, announced" all_known "$@"
-}
-
-# since: when the router's sessions with the box came up; another time is another session.
-since() {
-    birdc -s "$STATE/router-bird.ctl" show protocols | awk '/^box1_/ && $NF == "Established" { print $1, $5 }'
 }
 
 session_in_a_flood() {
