@@ -207,8 +207,8 @@ fn suite_tables(suite: &Results) -> String {
     let mut text = format!(
         "### The filter alone\n\n![Nanoseconds per packet](performance-filter.svg)\n\n\
          {} runs of each row in turn, {}. The copy of the frame into the buffer, a NIC's work, is part of the time.\n\n\
-         | what | ns per packet, median | best – worst | copy alone | wanted | `lb-bench filter` |\n\
-         |---|---|---|---|---|---|\n",
+         | what | ns per packet, median | best – worst | copy alone | bare loop beside | wanted | `lb-bench filter` |\n\
+         |---|---|---|---|---|---|---|\n",
         suite.runs,
         priority(suite.real_time),
     );
@@ -216,12 +216,14 @@ fn suite_tables(suite: &Results) -> String {
         line(
             &mut text,
             format_args!(
-                "| {} | {:.1} | {:.1} – {:.1} | {:.1} | {} | `{}` |",
+                "| {} | {:.1} | {:.1} – {:.1} | {:.1} | {} | {} | `{}` |",
                 row.name,
                 row.ns.median,
                 row.ns.min,
                 row.ns.max,
                 row.copy_ns.median,
+                row.bare_ns
+                    .map_or("–".to_owned(), |ns| format!("{:.1}", ns.median)),
                 wanted(row),
                 row.arguments
             ),

@@ -243,6 +243,8 @@ pub struct Measured {
     pub ns: Spread,
     /// Nanoseconds of the copy alone.
     pub copy_ns: Spread,
+    /// For `established` over IPv4: nanoseconds of the bare loop, by turns with the filter.
+    pub bare_ns: Option<Spread>,
     /// For `new`: nanoseconds per packet into untouched memory.
     pub untouched_ns: Option<Spread>,
     /// Name of the row that it is compared with, and its time as a multiple of that one's in the same turn.
@@ -321,7 +323,18 @@ fn measure(row: &Row, options: &Options) -> Result<Report> {
     if options.quick {
         command.args(["--rounds", "1", "--seconds", "0.01"]);
     } else {
-        command.args(["--rounds", "3", "--seconds", &options.seconds.to_string()]);
+        // A round of `new` opens all its connections and lets them go again.
+        let rounds = if row.arguments.contains("new") {
+            "3"
+        } else {
+            "15"
+        };
+        command.args([
+            "--rounds",
+            rounds,
+            "--seconds",
+            &options.seconds.to_string(),
+        ]);
     }
     let answer = command
         .output()
@@ -344,6 +357,8 @@ fn sum_up(row: &Row, reports: &[Report], base: Option<&[Report]>) -> Measured {
             .map(|(own, other)| own.ns_per_packet.median / other.ns_per_packet.median)
             .collect()
     });
+    let bare = reports.iter().filter_map(|r| r.bare_ns);
+    let bare: Vec<f64> = bare.map(|ns| ns.median).collect();
     let untouched: Vec<f64> = reports.iter().filter_map(|r| r.untouched_ns).collect();
     Measured {
         name: row.name.to_owned(),
@@ -351,6 +366,7 @@ fn sum_up(row: &Row, reports: &[Report], base: Option<&[Report]>) -> Measured {
         goal: row.goal,
         ns: over(|report| report.ns_per_packet.median),
         copy_ns: over(|report| report.copy_ns.median),
+        bare_ns: (!bare.is_empty()).then(|| Spread::of(bare)),
         untouched_ns: (!untouched.is_empty()).then(|| Spread::of(untouched)),
         beside: row.base.map(str::to_owned).zip(ratios.map(Spread::of)),
         huge_percent: reports.iter().map(|r| r.huge_percent).min().unwrap_or(0),
