@@ -9,7 +9,7 @@
 
 use crate::flow::FlowKey;
 use crate::id::{BackendSlot, ServiceSlot};
-use crate::shared::prefetch::touch;
+use crate::shared::prefetch::{LINE, touch};
 use crate::shared::region::Tick;
 use crate::shared::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -287,11 +287,15 @@ impl<const W: usize> Conn<W> {
         }
     }
 
-    /// Reads from the entry, so that its first line is on its way whatever became of the prefetch.
+    /// Reads from each line of the entry, so that they are on their way whatever became of the prefetch.
     #[inline(always)]
-    pub(crate) fn touch_line(&self) {
-        let [forward, _] = &self.keys;
+    pub(crate) fn touch_lines(&self) {
+        let [forward, reverse] = &self.keys;
         forward.first().inspect(|word| touch(word));
+        if size_of::<Self>() > LINE {
+            const { assert!(W <= 2 || (2 * W - 1) * size_of::<u64>() >= LINE) };
+            reverse.last().inspect(|word| touch(word));
+        }
     }
 
     /// Moves the cell from one life to another and reports whether this caller did it. The rest of

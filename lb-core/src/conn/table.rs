@@ -222,7 +222,7 @@ impl<const W: usize> ConnTable<W> {
         }
         for probe in probes.iter().take(taken_len(taken)) {
             if let Some(conn) = self.cells.get(probe.likely_cell()) {
-                conn.touch_line();
+                conn.touch_lines();
             }
         }
     }
