@@ -16,6 +16,7 @@ pub mod heartbeat;
 mod inventory;
 mod manager;
 pub mod metrics;
+pub mod netlink;
 pub mod publisher;
 pub mod resource_manager;
 pub mod routing_daemon;

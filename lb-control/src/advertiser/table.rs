@@ -8,24 +8,18 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 
 use lb_core::config::PROTOCOL_ID;
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, SocketType, netdevice};
+
+use crate::netlink::Conversation;
 
 /// Number of the kernel's table that has the routes. Below 253, or FRR could not read it.
 pub const TABLE: u8 = 76;
-
-/// Octets of an answer. The kernel's have 32 KiB at most, of a dump.
-const ANSWER_OCTETS: usize = 64 << 10;
 
 /// A route to one VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,31 +77,16 @@ impl HostRoute {
 }
 
 /// A conversation with the kernel about the table.
-pub(super) struct Table {
-    socket: OwnedFd,
-    number: u32,
-    answer: Vec<u8>,
-}
+pub(super) struct Table(Conversation);
 
 impl Table {
     pub(super) fn open() -> io::Result<Self> {
-        // Without a protocol it is number 0, NETLINK_ROUTE.
-        let socket = rustix::net::socket_with(
-            rustix::net::AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        Ok(Self {
-            socket,
-            number: 0,
-            answer: vec![0; ANSWER_OCTETS],
-        })
+        Conversation::open().map(Self)
     }
 
     /// The number of a device.
     pub(super) fn index_of(&self, name: &str) -> io::Result<u32> {
-        Ok(netdevice::name_to_index(&self.socket, name)?)
+        self.0.index_of(name)
     }
 
     /// Our routes that are there. Goes through all of the kernel's tables, so it is for the start.
@@ -116,15 +95,15 @@ impl Table {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut wanted = RouteMessage::default();
             wanted.header.address_family = family;
-            self.ask(
-                RouteNetlinkMessage::GetRoute(wanted),
-                NLM_F_DUMP,
-                |message| {
-                    if let RouteNetlinkMessage::NewRoute(route) = message {
-                        routes.extend(HostRoute::read(route));
-                    }
-                },
-            )?;
+            let list = |header: &NetlinkHeader, body: &[u8]| {
+                // One that cannot be read is not of our making.
+                if let Ok(RouteNetlinkMessage::NewRoute(route)) =
+                    RouteNetlinkMessage::deserialize(header, body)
+                {
+                    routes.extend(HostRoute::read(&route));
+                }
+            };
+            (self.0).dump(RouteNetlinkMessage::GetRoute(wanted), list, || Ok(()))?;
         }
         Ok(routes)
     }
@@ -132,7 +111,7 @@ impl Table {
     /// Sets a route; false where one to this address stood already.
     pub(super) fn put(&mut self, route: HostRoute) -> io::Result<bool> {
         let message = RouteNetlinkMessage::NewRoute(route.message());
-        match self.ask(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, |_| {}) {
+        match self.0.tell(message, NLM_F_CREATE | NLM_F_EXCL) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             put => put.map(|()| true),
         }
@@ -142,7 +121,7 @@ impl Table {
     pub(super) fn take(&mut self, route: HostRoute) -> io::Result<bool> {
         let message = RouteNetlinkMessage::DelRoute(route.message());
         let gone = [libc::ESRCH, libc::ENODEV];
-        match self.ask(message, NLM_F_ACK, |_| {}) {
+        match self.0.tell(message, 0) {
             Err(error)
                 if error
                     .raw_os_error()
@@ -151,46 +130,6 @@ impl Table {
                 Ok(false)
             }
             taken => taken.map(|()| true),
-        }
-    }
-
-    /// Sends a request and hears its answer to the end.
-    fn ask(
-        &mut self,
-        request: RouteNetlinkMessage,
-        flags: u16,
-        mut hear: impl FnMut(&RouteNetlinkMessage),
-    ) -> io::Result<()> {
-        self.number = self.number.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | flags;
-        header.sequence_number = self.number;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-        message.finalize();
-        let mut octets = vec![0; message.buffer_len()];
-        message.serialize(&mut octets);
-        rustix::net::send(&self.socket, &octets, SendFlags::empty())?;
-        loop {
-            let (length, _) =
-                rustix::net::recv(&self.socket, self.answer.as_mut_slice(), RecvFlags::empty())?;
-            let mut rest = self.answer.get(..length).unwrap_or_default();
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(io::Error::other)?;
-                let length = (message.header.length as usize).next_multiple_of(4);
-                rest = rest.get(length.max(4)..).unwrap_or_default();
-                if message.header.sequence_number != self.number {
-                    continue;
-                }
-                match message.payload {
-                    NetlinkPayload::Error(answer) => {
-                        return answer.code.map_or(Ok(()), |_| Err(answer.to_io()));
-                    }
-                    NetlinkPayload::Done(_) => return Ok(()),
-                    NetlinkPayload::InnerMessage(message) => hear(&message),
-                    _ => {}
-                }
-            }
         }
     }
 }

@@ -24,11 +24,12 @@ use lb_core::config::KernelNetwork;
 use lb_core::id::PortId;
 
 use crate::control::Busy;
+use crate::netlink::Heard;
 use crate::supervisor::{Life, Task};
 use facts::Fact;
 use mirror::{Mirror, Tables};
 use pace::Pace;
-use socket::{Heard, Listener, Said, Table};
+use socket::{Listener, Said, Table};
 
 pub use mirror::{Doubt, News};
 pub use status::{Figures, Status};

@@ -15,10 +15,9 @@ use super::device::Device;
 use super::netlink::Netlink;
 use super::upkeep::Work;
 
-/// A device with its number.
+/// A device, and the conversation about it.
 pub(super) struct Kernel {
     name: String,
-    index: u32,
     device: Box<dyn Device>,
     netlink: Netlink,
     told: Option<Interface>,
@@ -28,12 +27,10 @@ pub(super) struct Kernel {
 
 impl Kernel {
     pub(super) fn new(name: String, device: Box<dyn Device>) -> io::Result<Self> {
-        let netlink = Netlink::open()?;
         Ok(Self {
-            index: netlink.index_of(&name)?,
+            netlink: Netlink::open(&name)?,
             name,
             device,
-            netlink,
             told: None,
             said: BTreeSet::new(),
         })
@@ -57,7 +54,7 @@ impl Kernel {
             return Vec::new();
         }
         let told = self.told.replace(interface.clone());
-        let (index, netlink) = (self.index, &mut self.netlink);
+        let netlink = &mut self.netlink;
         let mut failures = Vec::new();
         let name = &self.name;
         let mut note = |what: String, done: io::Result<()>| {
@@ -67,23 +64,23 @@ impl Kernel {
         };
         let told = told.as_ref();
         if told.is_none_or(|told| told.mac != interface.mac) {
-            let done = netlink.set_mac(index, interface.mac);
+            let done = netlink.set_mac(interface.mac);
             note(format!("MAC address {}", interface.mac), done);
         }
         if told.is_none_or(|told| told.mtu != interface.mtu) {
-            let done = netlink.set_mtu(index, interface.mtu);
+            let done = netlink.set_mtu(interface.mtu);
             note(format!("MTU {}", interface.mtu), done);
         }
         if told.is_none() {
-            note("up".to_owned(), netlink.set_up(index));
+            note("up".to_owned(), netlink.set_up());
         }
         if told.is_none_or(|told| told.is_up != interface.is_up) {
-            let done = netlink.set_carrier(index, interface.is_up);
+            let done = netlink.set_carrier(interface.is_up);
             note("carrier".to_owned(), done);
         }
         let before = told.map_or(&[][..], |told| &told.addresses);
         for &address in before.iter().filter(|a| !interface.addresses.contains(a)) {
-            let done = netlink.remove_address(index, address);
+            let done = netlink.remove_address(address);
             note(format!("removing {address}"), done);
         }
         let new: Vec<_> = interface
@@ -95,7 +92,7 @@ impl Kernel {
             allow_ipv6(name);
         }
         for &&address in &new {
-            let done = netlink.add_address(index, address);
+            let done = netlink.add_address(address);
             note(format!("address {address}"), done);
         }
         failures
@@ -111,7 +108,7 @@ impl Kernel {
         network: &KernelNetwork,
     ) -> Vec<String> {
         let work = Work::of(interface, network);
-        let (index, netlink, name) = (self.index, &mut self.netlink, &self.name);
+        let (netlink, name) = (&mut self.netlink, &self.name);
         let mut failures = BTreeSet::new();
         let mut note = |what: String, done: io::Result<()>, is_fine: i32| match done {
             Err(cause) if cause.raw_os_error() != Some(is_fine) => {
@@ -120,11 +117,11 @@ impl Kernel {
             _ => {}
         };
         for address in work.addresses {
-            let done = netlink.add_address(index, address);
+            let done = netlink.add_address(address);
             note(format!("address {address}"), done, libc::EEXIST);
         }
         for (prefix, via) in work.stale {
-            let done = netlink.remove_route(index, prefix, via);
+            let done = netlink.remove_route(prefix, via);
             note(
                 format!("removing route {prefix} via {via}"),
                 done,
@@ -133,12 +130,12 @@ impl Kernel {
         }
         for (prefix, via) in work.missing {
             // Somebody's own route of that metric stays.
-            let done = netlink.add_route(index, prefix, via);
+            let done = netlink.add_route(prefix, via);
             note(format!("route {prefix} via {via}"), done, libc::EEXIST);
         }
         if let Some(mtu) = work.too_long {
             let most = interface.mtu;
-            let done = match netlink.set_mtu(index, most) {
+            let done = match netlink.set_mtu(most) {
                 Ok(()) => "is set back".to_owned(),
                 Err(cause) => format!("cannot be set back: {cause}"),
             };
