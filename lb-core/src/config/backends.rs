@@ -135,7 +135,7 @@ impl Front<'_> {
             None => checking.plain(asked).map(Some),
             Some(document::BackendHealth::Off) => Some(None),
             Some(document::BackendHealth::Own(own)) => {
-                checking.overridden(own, asked, at, refusals).map(Some)
+                checking.of_backend(own, asked, at, refusals).map(Some)
             }
         }
     }

@@ -11,9 +11,7 @@ mod health;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use health::{
-    AllDown, BackendHealth, CheckKind, HealthCheck, HealthOverride, OnDown, Rcode, Record, Status,
-};
+pub use health::{AllDown, BackendHealth, CheckKind, HealthCheck, OnDown, Rcode, Record, Status};
 
 use super::decimal::Decimal;
 use super::object::{object, objects, present, present_object, word};
@@ -130,9 +128,9 @@ pub struct Service {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present_object"
+        deserialize_with = "health::present_typed"
     )]
-    #[schemars(with = "HealthCheck")]
+    #[schemars(with = "HealthCheck", extend("required" = ["type"]))]
     pub health: Option<HealthCheck>,
     /// What becomes of the flows of a backend that is down. Default: drain.
     #[serde(default, deserialize_with = "word")]

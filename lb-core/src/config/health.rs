@@ -1,6 +1,6 @@
 //! Checks how a service's backends are to be checked.
 //!
-//! No counterpart in the patent. The service's `health` and what a backend overrides come together here to one
+//! No counterpart in the patent. The service's `health` and what a backend has otherwise come together here to one
 //! [`HealthCheck`] per backend, with nothing left open.
 //! Not here: checking itself (`health` of the control side).
 //! Easy to get wrong: a backend is asked through the kernel and not through our ports, so the address that is asked
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::address::special;
-use super::document::{self, CheckKind, HealthOverride, Status};
+use super::document::{self, CheckKind, Status};
 use super::fitness::{HealthCheck, HttpProbe, Probe, Rcode, Record, TlsProbe};
 use super::locate::KeyPath;
 use super::refusal::{Refusals, printable};
@@ -39,8 +39,9 @@ const OF_KINDS: [(&str, &[CheckKind]); 11] = [
     ("rcode", &[CheckKind::Dns]),
 ];
 
-/// A service's `health`, checked for itself, and where it stands.
+/// A service's `health`, checked for itself.
 pub(super) struct Checking<'d> {
+    kind: CheckKind,
     document: &'d document::HealthCheck,
 }
 
@@ -52,103 +53,96 @@ impl<'d> Checking<'d> {
         refusals: &mut Refusals,
     ) -> Option<Self> {
         let before = refusals.count();
-        let checking = Self { document };
-        checking.keys_belong(at, refusals);
+        let checking = Self {
+            kind: document.kind?,
+            document,
+        };
+        checking.keys_belong(document, at, refusals);
+        if document.address.is_some() {
+            let at = at.key("address");
+            refusals.add(at, "this key belongs to a backend; expected it there only");
+        }
         // As for a backend like any other.
         let anybody = SocketAddr::from(([192, 0, 2, 1], 1));
-        checking.merge(&HealthOverride::default(), anybody, at, refusals);
-        if document.kind == CheckKind::Dns && document.name.is_none() {
+        let own = document::HealthCheck::default();
+        checking.merge(&own, anybody, at, refusals);
+        if checking.kind == CheckKind::Dns && document.name.is_none() {
             // `name` is not there and so has no line; this key asks for it.
             refusals.add(at.key("type"), "`dns` needs a `name` to ask for");
         }
         (refusals.count() == before).then_some(checking)
     }
 
-    fn keys_belong(&self, at: &KeyPath, refusals: &mut Refusals) {
-        let document = self.document;
+    fn keys_belong(&self, keys: &document::HealthCheck, at: &KeyPath, refusals: &mut Refusals) {
         let is_present = [
-            document.path.is_some(),
-            document.host.is_some(),
-            document.status.is_some(),
-            document.body.is_some(),
-            document.sni.is_some(),
-            document.verify.is_some(),
-            document.send.is_some(),
-            document.expect.is_some(),
-            document.name.is_some(),
-            document.record.is_some(),
-            document.rcode.is_some(),
+            keys.path.is_some(),
+            keys.host.is_some(),
+            keys.status.is_some(),
+            keys.body.is_some(),
+            keys.sni.is_some(),
+            keys.verify.is_some(),
+            keys.send.is_some(),
+            keys.expect.is_some(),
+            keys.name.is_some(),
+            keys.record.is_some(),
+            keys.rcode.is_some(),
         ];
         for ((key, kinds), is_present) in OF_KINDS.iter().zip(is_present) {
-            if is_present && !kinds.contains(&document.kind) {
+            if is_present && !kinds.contains(&self.kind) {
                 refusals.add(at.key(key), belongs(kinds));
             }
         }
-        if document.port.is_some() && document.kind == CheckKind::Icmp {
-            refusals.add(
-                at.key("port"),
-                "`icmp` has no ports; expected it with another type",
-            );
+        if keys.port.is_some() && self.kind == CheckKind::Icmp {
+            refusals.add(at.key("port"), "`icmp` has no ports; expected no port");
         }
     }
 
-    /// Checks what a backend overrides.
-    pub(super) fn overridden(
+    /// Checks what a backend has otherwise.
+    pub(super) fn of_backend(
         &self,
-        own: &HealthOverride,
+        own: &document::HealthCheck,
         backend: SocketAddr,
         at: &KeyPath,
         refusals: &mut Refusals,
     ) -> Option<HealthCheck> {
-        let kind = self.document.kind;
         let before = refusals.count();
-        let is_present = [
-            ("path", own.path.is_some()),
-            ("host", own.host.is_some()),
-            ("sni", own.sni.is_some()),
-        ];
-        for (key, is_present) in is_present {
-            let of_kinds = OF_KINDS.iter().find(|(of, _)| *of == key);
-            let kinds = of_kinds.map_or(&[][..], |(_, kinds)| kinds);
-            if is_present && !kinds.contains(&kind) {
-                refusals.add(at.key(key), belongs(kinds));
-            }
+        if own.kind.is_some() {
+            let at = at.key("type");
+            refusals.add(at, "all backends of a service are checked in one way; expected this key in the service's `health` only");
         }
-        if own.port.is_some() && kind == CheckKind::Icmp {
-            refusals.add(at.key("port"), "`icmp` has no ports; expected no port");
-        }
+        self.keys_belong(own, at, refusals);
         let check = self.merge(own, backend, at, refusals);
         check.filter(|_| refusals.count() == before)
     }
 
-    /// The check of a backend that overrides nothing.
+    /// The check of a backend that has nothing otherwise.
     pub(super) fn plain(&self, backend: SocketAddr) -> Option<HealthCheck> {
-        let (at, own) = (KeyPath::default(), HealthOverride::default());
+        let (at, own) = (KeyPath::default(), document::HealthCheck::default());
         self.merge(&own, backend, &at, &mut Refusals::default())
     }
 
     /// One check of the service's keys and a backend's.
     fn merge(
         &self,
-        own: &HealthOverride,
+        own: &document::HealthCheck,
         backend: SocketAddr,
         at: &KeyPath,
         refusals: &mut Refusals,
     ) -> Option<HealthCheck> {
-        let all = self.document;
-        let address = match &own.address {
+        let all = own.over(self.document);
+        let address = match &all.address {
             Some(text) => refusals.keep(at.key("address"), asked_address(text)),
             None => Some(backend.ip()),
         };
-        let port = match own.port.or(all.port) {
+        let port = match all.port {
             Some(port) => refusals.number(at.key("port"), port),
             None => Some(backend.port()),
         };
-        let interval = match own.interval.or(all.interval) {
+        let interval = match all.interval {
             Some(interval) => refusals.decimal(at.key("interval"), interval),
             None => Some(INTERVAL),
         };
-        let timeout = match own.timeout.or(all.timeout) {
+        let timeout = match all.timeout {
             Some(timeout) => refusals.decimal(at.key("timeout"), timeout),
             None => interval.map(|interval| (interval / 2).min(TIMEOUT)),
         };
@@ -163,11 +157,11 @@ impl<'d> Checking<'d> {
             };
             refusals.add(at.key(key), format!("a check of {timeout} s does not fit into an interval of {interval} s; expected a `timeout` that is not longer than the `interval`"));
         }
-        let rise = match own.rise.or(all.rise) {
+        let rise = match all.rise {
             Some(rise) => refusals.number(at.key("rise"), rise),
             None => Some(2),
         };
-        let fall = match own.fall.or(all.fall) {
+        let fall = match all.fall {
             Some(fall) => refusals.number(at.key("fall"), fall),
             None => Some(3),
         };
@@ -176,7 +170,7 @@ impl<'d> Checking<'d> {
             None => Some(100),
         };
         let asked = SocketAddr::new(address?, port?);
-        let probe = self.probe(own, asked, at, refusals);
+        let probe = self.probe(&all, asked, at, refusals);
         Some(HealthCheck {
             address: asked.ip(),
             port: asked.port(),
@@ -191,16 +185,16 @@ impl<'d> Checking<'d> {
 
     fn probe(
         &self,
-        own: &HealthOverride,
+        all: &document::HealthCheck,
         asked: SocketAddr,
         at: &KeyPath,
         refusals: &mut Refusals,
     ) -> Option<Probe> {
-        let all = self.document;
-        match all.kind {
+        match self.kind {
             CheckKind::Tcp => Some(Probe::Tcp),
             CheckKind::Icmp => Some(Probe::Icmp),
-            CheckKind::Http | CheckKind::Https => self.http(own, asked, at, refusals),
+            CheckKind::Http => http(all, false, asked, at, refusals),
+            CheckKind::Https => http(all, true, asked, at, refusals),
             CheckKind::Udp => {
                 let mut octets = |key: &str, text: &Option<String>| match text {
                     Some(text) => refusals.keep(at.key(key), octets(text)),
@@ -222,46 +216,43 @@ impl<'d> Checking<'d> {
             }
         }
     }
+}
 
-    fn http(
-        &self,
-        own: &HealthOverride,
-        asked: SocketAddr,
-        at: &KeyPath,
-        refusals: &mut Refusals,
-    ) -> Option<Probe> {
-        let all = self.document;
-        let path = own.path.as_ref().or(all.path.as_ref());
-        let path = path.map_or(Ok("/".to_owned()), |text| path_and_query(text));
-        let path = refusals.keep(at.key("path"), path);
-        let own_host = own.host.as_ref().or(all.host.as_ref());
-        let host = own_host.map_or(Ok(asked.to_string()), |text| host(text));
-        let host = refusals.keep(at.key("host"), host);
-        let sni = own.sni.as_ref().or(all.sni.as_ref());
-        let sni = match sni {
-            Some(text) => refusals.keep(at.key("sni"), server_name(text)).map(Some),
-            None => Some(None),
-        };
-        let statuses = statuses(all.status.as_deref(), at, refusals);
-        let body = all.body.clone().map_or(Ok(None), |text| match text.len() {
-            1..=LONGEST => Ok(Some(text)),
-            _ => Err(format!("expected a text of 1 to {LONGEST} octets")),
-        });
-        let body = refusals.keep(at.key("body"), body);
-        let (host, sni) = (host?, sni?);
-        let is_tls = all.kind == CheckKind::Https;
-        let tls = is_tls.then(|| TlsProbe {
-            name: sni.unwrap_or_else(|| name_of_host(own_host, asked)),
-            verify: all.verify.unwrap_or(false),
-        });
-        Some(Probe::Http(HttpProbe {
-            path: path?,
-            host,
-            statuses: statuses?,
-            body: body?,
-            tls,
-        }))
-    }
+fn http(
+    all: &document::HealthCheck,
+    is_tls: bool,
+    asked: SocketAddr,
+    at: &KeyPath,
+    refusals: &mut Refusals,
+) -> Option<Probe> {
+    let path = all.path.as_ref();
+    let path = path.map_or(Ok("/".to_owned()), |text| path_and_query(text));
+    let path = refusals.keep(at.key("path"), path);
+    let named = all.host.as_ref();
+    let host = named.map_or(Ok(asked.to_string()), |text| host(text));
+    let host = refusals.keep(at.key("host"), host);
+    let sni = match &all.sni {
+        Some(text) => refusals.keep(at.key("sni"), server_name(text)).map(Some),
+        None => Some(None),
+    };
+    let statuses = statuses(all.status.as_deref(), at, refusals);
+    let body = all.body.clone().map_or(Ok(None), |text| match text.len() {
+        1..=LONGEST => Ok(Some(text)),
+        _ => Err(format!("expected a text of 1 to {LONGEST} octets")),
+    });
+    let body = refusals.keep(at.key("body"), body);
+    let (host, sni) = (host?, sni?);
+    let tls = is_tls.then(|| TlsProbe {
+        name: sni.unwrap_or_else(|| name_of_host(named, asked)),
+        verify: all.verify.unwrap_or(false),
+    });
+    Some(Probe::Http(HttpProbe {
+        path: path?,
+        host,
+        statuses: statuses?,
+        body: body?,
+        tls,
+    }))
 }
 
 fn belongs(kinds: &[CheckKind]) -> String {

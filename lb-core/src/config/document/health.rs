@@ -1,7 +1,7 @@
 //! How a service's backends are checked, as it is written.
 //!
-//! No counterpart in the patent. One object for every kind of check: which keys belong to which kind is for the
-//! checks to say, so that the answer names the key and not the object around it.
+//! No counterpart in the patent. One object for every kind of check, and for what one backend has otherwise: which keys
+//! belong to which kind and where is for the checks to say, so that the answer names the key and not the object around it.
 //! Easy to get wrong: a key that is left out may get its default from another key, so most are optional here.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::decimal::Decimal;
-use super::super::object::{present, word};
+use super::super::object::{object, present, word};
 use super::super::whole::Whole;
 
 /// Seconds between two checks.
@@ -20,13 +20,27 @@ type Interval = Decimal<100, 3_600_000>;
 /// Seconds that a check may take.
 type Timeout = Decimal<10, 3_600_000>;
 
-/// How a service's backends are checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How a service's backends are checked, or what differs for one of them: there the default of a key is what the service's `health` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
-    /// What is asked of a backend. Required.
-    #[serde(rename = "type", deserialize_with = "word")]
-    pub kind: CheckKind,
+    /// What is asked of a backend. Required in a service, and there only.
+    #[serde(
+        default,
+        rename = "type",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present_word"
+    )]
+    #[schemars(with = "CheckKind")]
+    pub kind: Option<CheckKind>,
+    /// Address that is asked, in a backend only: IPv4 or IPv6, loopback too. Default: the backend's.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    #[schemars(with = "String")]
+    pub address: Option<String>,
     /// Time from the start of one check to that of the next: seconds, a number from 0.1 to 3600. Default: 2.
     #[serde(
         default,
@@ -165,82 +179,44 @@ pub struct HealthCheck {
     pub rcode: Option<Rcode>,
 }
 
-/// What differs for one backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthOverride {
-    /// Address that is asked: IPv4 or IPv6, loopback too. Default: the backend's.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "String")]
-    pub address: Option<String>,
-    /// Port that is asked: a whole number from 1 to 65535. Default: that of the service's `health`, or the backend's.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "Whole<1, 65535>")]
-    pub port: Option<Whole<1, 65535>>,
-    /// Seconds from the start of one check to that of the next, a number from 0.1 to 3600. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "Interval")]
-    pub interval: Option<Interval>,
-    /// Seconds that a check may take, a number from 0.01 to the interval. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "Timeout")]
-    pub timeout: Option<Timeout>,
-    /// Checks in a row to pass to be up: a whole number from 1 to 100. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "Whole<1, 100>")]
-    pub rise: Option<Whole<1, 100>>,
-    /// Checks in a row to fail to be down: a whole number from 1 to 100. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "Whole<1, 100>")]
-    pub fall: Option<Whole<1, 100>>,
-    /// Path and query, of http and https. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "String")]
-    pub path: Option<String>,
-    /// Host that the request names, of http and https. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "String")]
-    pub host: Option<String>,
-    /// Name in the TLS handshake, of https. Default: that of the service's `health`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    #[schemars(with = "String")]
-    pub sni: Option<String>,
+impl HealthCheck {
+    /// These keys, and those of `base` where one is not given.
+    pub(in super::super) fn over(&self, base: &Self) -> Self {
+        let (own, base) = (self.clone(), base.clone());
+        Self {
+            kind: own.kind.or(base.kind),
+            address: own.address.or(base.address),
+            interval: own.interval.or(base.interval),
+            timeout: own.timeout.or(base.timeout),
+            rise: own.rise.or(base.rise),
+            fall: own.fall.or(base.fall),
+            jitter: own.jitter.or(base.jitter),
+            port: own.port.or(base.port),
+            path: own.path.or(base.path),
+            host: own.host.or(base.host),
+            status: own.status.or(base.status),
+            body: own.body.or(base.body),
+            sni: own.sni.or(base.sni),
+            verify: own.verify.or(base.verify),
+            send: own.send.or(base.send),
+            expect: own.expect.or(base.expect),
+            name: own.name.or(base.name),
+            record: own.record.or(base.record),
+            rcode: own.rcode.or(base.rcode),
+        }
+    }
+}
+
+/// For a service's check, which needs a type.
+pub(super) fn present_typed<'de, D>(deserializer: D) -> Result<Option<HealthCheck>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let check: HealthCheck = object(deserializer)?;
+    match check.kind {
+        Some(_) => Ok(Some(check)),
+        None => Err(D::Error::missing_field("type")),
+    }
 }
 
 /// How one backend is checked: not at all, or with other values than the service's.
@@ -249,7 +225,7 @@ pub enum BackendHealth {
     /// `"off"`: it counts as up.
     Off,
     /// An object.
-    Own(Box<HealthOverride>),
+    Own(Box<HealthCheck>),
 }
 
 impl Serialize for BackendHealth {
@@ -284,7 +260,7 @@ impl<'de> Visitor<'de> for BackendHealthVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let own = HealthOverride::deserialize(MapAccessDeserializer::new(map))?;
+        let own = HealthCheck::deserialize(MapAccessDeserializer::new(map))?;
         Ok(BackendHealth::Own(Box::new(own)))
     }
 }
@@ -295,7 +271,7 @@ impl JsonSchema for BackendHealth {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let own = generator.subschema_for::<HealthOverride>();
+        let own = generator.subschema_for::<HealthCheck>();
         json_schema!({ "oneOf": [{ "type": "string", "const": "off" }, own] })
     }
 }
