@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use lb_core::config::{Config, KernelNetwork, PortsPresent, Refusal};
+use lb_core::config::{Config, KernelNetwork, PortsPresent, Prefix, Refusal};
 use lb_core::route::neighbor::Now;
 use parking_lot::{Mutex, RwLock};
 
@@ -70,6 +70,8 @@ struct Changing {
     verdicts: Verdicts,
     /// Service at which the next step of weights begins to look.
     first: usize,
+    /// Destinations that routes lead elsewhere, and whose connections have not been told.
+    moved: Vec<Prefix>,
     /// What the file held when it was read or written last.
     file_text: Option<Arc<str>>,
 }
@@ -135,6 +137,7 @@ impl Control {
                 in_force,
                 verdicts,
                 first: 0,
+                moved: Vec::new(),
                 file_text: text.map(|_| read),
             }),
             state: RwLock::new(State {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use lb_core::config::distribution::BuildError;
 use lb_core::config::registry::Registry;
-use lb_core::config::{Config, Distribution, KernelNetwork, Surroundings};
-use lb_core::filter::Tables;
+use lb_core::config::{Config, Distribution, KernelNetwork, Prefix, Surroundings};
+use lb_core::filter::{Tables, can_forget_ways, forget_ways};
 use lb_core::flow::HashSeed;
 use lb_core::id::PortId;
 use lb_core::route::neighbor::Now;
@@ -98,6 +98,19 @@ impl Publisher {
     /// Where a scheduler's limits do not suffice.
     pub fn reweigh(&self, config: &Config, changed: &[usize]) -> Result<Distribution, BuildError> {
         self.current().reweighed(config, self.seed, changed)
+    }
+
+    /// Lets next hops that connections have noted stay good where they can; answers for which destinations they cannot,
+    /// which [`forget_ways`](Self::forget_ways) is told when the distribution has been published and every lcore works
+    /// by it.
+    pub fn keep_ways(&self, next: &mut Distribution) -> Vec<Prefix> {
+        let kept = can_forget_ways(&self.tables).then(|| next.keep_ways(self.current()));
+        kept.flatten().unwrap_or_default()
+    }
+
+    /// Has connections with clients at these destinations look up their way anew.
+    pub fn forget_ways(&self, destinations: &[Prefix]) {
+        forget_ways(&self.tables, destinations);
     }
 
     /// Undoes what the last build has taken of slots and neighbor rows, if it was not published.

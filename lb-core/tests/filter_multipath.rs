@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use lb_core::config::{KernelNetwork, KernelRoute, Prefix};
+use lb_core::config::{Cidr, KernelInterface, KernelNetwork, KernelRoute, Prefix};
 use lb_core::filter::{Reason, Verdict};
 use lb_core::id::PortId;
 use lb_core::route::NextHop;
@@ -161,18 +161,20 @@ fn router_of(world: &mut World, path: Path, is_v4: bool, flow: u16) -> u8 {
 
 /// Opens connections, and takes them as far as the straight path takes over.
 fn open(world: &mut World, is_v4: bool) {
-    for flow in 0..FLOWS {
-        let ends = ends(is_v4, flow);
-        let syn = Frame::syn(ends.client, ends.vip).octets();
-        let answer = Frame::tcp(ends.backend, ends.client)
-            .flags(Flags::SYN)
-            .seq(5000)
-            .ack(1001)
-            .link(router(1, ROUTERS[0]), port_mac(1));
-        world.send(0, vec![TestPacket::new(syn)]);
-        world.send(1, vec![TestPacket::new(answer.octets())]);
-        router_of(world, Path::ToBackend, is_v4, flow);
-    }
+    (0..FLOWS).for_each(|flow| open_one(world, is_v4, flow));
+}
+
+fn open_one(world: &mut World, is_v4: bool, flow: u16) {
+    let ends = ends(is_v4, flow);
+    let syn = Frame::syn(ends.client, ends.vip).octets();
+    let answer = Frame::tcp(ends.backend, ends.client)
+        .flags(Flags::SYN)
+        .seq(5000)
+        .ack(1001)
+        .link(router(1, ROUTERS[0]), port_mac(1));
+    world.send(0, vec![TestPacket::new(syn)]);
+    world.send(1, vec![TestPacket::new(answer.octets())]);
+    router_of(world, Path::ToBackend, is_v4, flow);
 }
 
 fn routers(world: &mut World, path: Path, is_v4: bool) -> Vec<u8> {
@@ -222,6 +224,46 @@ fn a_router_that_goes_moves_its_own_flows_alone_and_takes_them_back_when_it_retu
             assert_eq!(routers(&mut world, path, is_v4), before, "{path:?}");
         }
     }
+}
+
+#[test]
+fn a_way_that_was_noted_is_not_taken_for_fresh_when_the_number_of_its_routes_comes_round() {
+    for is_v4 in [true, false] {
+        let mut world = world(&[(251, 1)]);
+        open_one(&mut world, is_v4, 1);
+        assert_eq!(router_of(&mut world, Path::Back, is_v4, 1), 251);
+        // Beside it an address changes, so that no way is good any more.
+        let mut elsewhere = kernel(&[(252, 1)]);
+        elsewhere.interfaces.push(KernelInterface {
+            port: PortId(0),
+            addresses: vec![Cidr::parse("198.51.100.9/24").unwrap()],
+            mtu: 1500,
+            is_up: true,
+        });
+        let generation = world.distribution().route_generation;
+        world.follow(&elsewhere).unwrap();
+        assert_eq!(world.distribution().route_generation, generation + 1);
+        // 65,535 more, and the connection is silent all the time.
+        for _ in 0..15 {
+            world.pass_route_generations(4369);
+            world.sweep();
+        }
+        assert_eq!(router_of(&mut world, Path::Back, is_v4, 1), 252);
+    }
+}
+
+#[test]
+fn routes_that_change_are_no_reason_to_look_at_every_connection() {
+    let mut world = world(&[(251, 1)]);
+    let lives = world.distribution().life_generation;
+    world.follow(&kernel(&[(252, 1)])).unwrap();
+    assert_eq!(world.distribution().life_generation, lives);
+    let longer = document().replace(
+        r#""forwarding":"nat","#,
+        r#""forwarding":"nat","timeouts":{"established":9},"#,
+    );
+    world.configure(&longer).unwrap();
+    assert!(world.distribution().life_generation > lives);
 }
 
 #[test]

@@ -80,22 +80,30 @@ impl Control {
     /// take no new flows until one does.
     ///
     /// # Errors
-    /// [`Busy`]; nothing was changed.
+    /// [`Busy`]; it is to be tried again: nothing was changed, or not all connections know of it.
     pub fn set_network(&self, network: Arc<KernelNetwork>) -> Result<u64, Busy> {
-        let changes = self.changes.lock();
-        {
-            let state = self.state.read();
-            if state.network.as_ref() == Some(&network) {
-                return Ok(state.publisher.current().generation);
-            }
+        let mut changes = self.changes.lock();
+        let changes = &mut *changes;
+        if self.state.read().network.as_ref() != Some(&network) {
+            let next = {
+                let state = self.wait_until_ready()?;
+                let publisher = &state.publisher;
+                let built = publisher.build(&changes.in_force, Some(&network), (self.now)());
+                // The document was taken once, and what is unreachable is no reason to refuse it.
+                let mut next = built.map_err(|_| Busy)?;
+                changes.moved.extend(publisher.keep_ways(&mut next));
+                next
+            };
+            self.flip(next, |state| state.network = Some(network))?;
         }
-        let next = {
+        if !changes.moved.is_empty() {
+            // No lcore works by the routes of before any more.
             let state = self.wait_until_ready()?;
-            let built = (state.publisher).build(&changes.in_force, Some(&network), (self.now)());
-            // The document was taken once, and what is unreachable is no reason to refuse it.
-            built.map_err(|_| Busy)?
-        };
-        self.flip(next, |state| state.network = Some(network))
+            state.publisher.forget_ways(&changes.moved);
+            drop(state);
+            changes.moved.clear();
+        }
+        Ok(self.state.read().publisher.current().generation)
     }
 
     /// The state, once what is built from it can be published.

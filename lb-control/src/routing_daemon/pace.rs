@@ -1,8 +1,9 @@
 //! When a new picture is published: soon, and not all the time.
 //!
 //! No counterpart in the patent. Changes come in bunches: a program that sets 1,000 routes sends 1,000 messages within
-//! milliseconds. They are gathered until nothing has come for [`QUIET`], [`LONGEST`] at most. A publication that took
-//! long is followed by a pause of [`SHARE`] times that time: in a storm it costs a quarter of a CPU, no more.
+//! milliseconds. They are gathered until nothing has come for [`QUIET`], [`LONGEST`] at most. A publication is followed
+//! by a pause of [`APART`], or of [`SHARE`] times what it took: in a storm it costs a quarter of a CPU, no more, and
+//! lcores do not take over another distribution at every turn.
 //! Easy to get wrong: a single change after a silence finds the pause over and waits for nothing but the quiet.
 
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 pub(super) const QUIET: Duration = Duration::from_millis(5);
 /// Longest time that changes are gathered.
 pub(super) const LONGEST: Duration = Duration::from_millis(50);
+/// From the end of one publication to the next, at least.
+const APART: Duration = Duration::from_millis(50);
 /// Part of the time that is for others, measured in what a publication took.
 const SHARE: u32 = 3;
 
@@ -39,6 +42,7 @@ impl Pace {
     pub(super) fn note_done(&mut self, began: Instant, now: Instant) {
         (self.first, self.last) = (None, None);
         self.pause(began, now);
+        self.not_before = self.not_before.max(Some(now + APART));
     }
 
     /// Something that takes turns with publications took that long.
@@ -74,6 +78,17 @@ mod tests {
             pace.note_change(start + ms(step));
         }
         assert_eq!(pace.due(), Some(start + LONGEST));
+    }
+
+    #[test]
+    fn a_trickle_is_gathered_too() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        pace.note_change(start);
+        pace.note_done(start + ms(5), start + ms(6));
+        pace.note_change(start + ms(10));
+        assert_eq!(pace.due(), Some(start + ms(6) + APART));
+        pace.note_change(start + ms(20));
+        assert_eq!(pace.due(), Some(start + ms(6) + APART));
     }
 
     #[test]

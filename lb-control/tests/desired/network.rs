@@ -4,11 +4,14 @@
 //! Easy to get wrong: a document is refused for its own faults only. That no route leads to a backend is not one where the
 //! kernel's routes are followed.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use lb_control::control::{Control, Patch, ServiceWeights};
+use lb_control::control::{Busy, Control, Patch, ServiceWeights};
 use lb_core::config::{Cidr, KernelInterface, KernelNetwork, KernelRoute, Prefix, StaticNeighbor};
-use lb_core::id::PortId;
+use lb_core::conn::{ConnState, NewConn, Tick};
+use lb_core::flow::KeyV4;
+use lb_core::id::{BackendSlot, PortId, ServiceSlot};
 use lb_core::route::NextHop;
 use lb_core::wire::MacAddr;
 
@@ -175,4 +178,55 @@ fn more_neighbors_and_gateways_than_rows_refuse_nothing() {
     it.control.set_network(Arc::new(crowd)).unwrap();
     it.control.set_network(network(&["10.9.0.0/16"])).unwrap();
     assert!(unreachable(&it.control).is_empty());
+}
+
+#[test]
+fn connections_hear_of_another_way_when_no_lcore_works_by_the_old_one() {
+    let mut it = Start {
+        text: Some(DOCUMENT),
+        follows_kernel: true,
+        ..Start::default()
+    }
+    .side()
+    .unwrap();
+    it.reader.rest();
+    it.control
+        .set_network(network(&["203.0.113.0/24"]))
+        .unwrap();
+    let table = &it.tables.v4;
+    let mut lane = table.lane(0, None).unwrap();
+    table.turn(&mut lane);
+    let noted = 1 << 16 | 7;
+    let [moved, other] = [[203, 0, 113, 7], [203, 0, 114, 7]].map(|client| {
+        let (client, vip) = (Ipv4Addr::from(client), Ipv4Addr::new(192, 0, 2, 1));
+        let forward = KeyV4::v4(client.into(), vip.into(), 1024, 80, 6);
+        let new = NewConn {
+            forward,
+            reverse: None,
+            service: ServiceSlot(0),
+            backend: BackendSlot(0),
+            state: ConnState {
+                protocol: 0,
+                flags: 0,
+            },
+            ip_delta: 0,
+            l4_delta: 0,
+            next_hop: noted,
+            sequence: [0, 0],
+            now: Tick(1000),
+            due: Tick(9000),
+        };
+        table.insert(&mut lane, table.hash(&forward), &new).unwrap()
+    });
+    let way = |id| table.conn(id).unwrap().next_hop();
+
+    it.reader.turn();
+    let flips = it.control.look(|look| look.flips);
+    assert_eq!(it.control.set_network(network(&[])), Err(Busy));
+    assert_eq!(it.control.look(|look| look.flips), flips + 1);
+    assert_eq!((way(moved), way(other)), (noted, noted));
+    it.reader.turn();
+    assert!(it.control.set_network(network(&[])).is_ok());
+    assert_eq!(it.control.look(|look| look.flips), flips + 1);
+    assert_eq!((way(moved), way(other)), (0, noted));
 }

@@ -55,7 +55,7 @@ pub(crate) struct Side {
     pub(crate) reader: Reader<Distribution>,
     /// The clock, and with it the next build, panics while this is set.
     pub(crate) panics: Arc<AtomicBool>,
-    tables: Arc<Tables>,
+    pub(crate) tables: Arc<Tables>,
     region: Region,
 }
 

@@ -8,6 +8,7 @@
 
 mod build;
 mod leaving;
+mod moved;
 mod refusal;
 mod weigh;
 
@@ -160,6 +161,8 @@ pub struct Distribution {
     pub transit: bool,
     /// Changes whenever routes, interfaces or ports do: next hops found under another number are stale.
     pub route_generation: u16,
+    /// Changes whenever a connection may have to end sooner than it was said before: with services and their time-outs.
+    pub life_generation: u64,
     ports: Vec<PortView>,
     services: Vec<ServiceView>,
     service_by_slot: Vec<Option<u32>>,
@@ -214,6 +217,7 @@ impl Distribution {
             generation: 0,
             transit: false,
             route_generation: 0,
+            life_generation: 0,
             ports,
             services: Vec::new(),
             service_by_slot: Vec::new(),

@@ -345,7 +345,8 @@ impl<const W: usize> ConnTable<W> {
     }
 
     /// Cells that have ever been used; the rest has never been touched.
-    pub(super) fn used_cells(&self) -> u32 {
+    #[must_use]
+    pub fn used_cells(&self) -> u32 {
         let watermark = self.control().watermark.0.load(Ordering::Acquire);
         u32::try_from(watermark)
             .unwrap_or(u32::MAX)

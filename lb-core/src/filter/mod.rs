@@ -13,6 +13,7 @@
 mod admit;
 pub mod counters;
 mod flight;
+mod forget;
 mod leave;
 pub mod life;
 pub mod limit;
@@ -39,6 +40,7 @@ use crate::route::neighbor::{Link, NeighborTable, Now};
 
 pub use counters::LcoreCounters;
 pub use flight::Flight;
+pub use forget::{can_forget_ways, forget_ways};
 pub use pending::{Pending, Released};
 pub use punt::Class;
 pub use verdict::{AppId, Reason, Verdict};
@@ -102,15 +104,12 @@ impl<'a> Scene<'a> {
         now: Now,
         ingress: PortId,
     ) -> Option<Self> {
-        let hop_epoch = distribution
-            .route_generation
-            .wrapping_add(tables.neighbors.reused());
         Some(Self {
             tables,
             distribution,
             now,
             ingress: distribution.port(ingress)?,
-            hop_epoch,
+            hop_epoch: select::hop_epoch(tables, distribution),
         })
     }
 
@@ -184,7 +183,8 @@ pub struct Filter<P> {
     own: Own<P>,
     maintained: u32,
     learned: u32,
-    swept_generation: u64,
+    /// What entries were all looked at for the last time: lives, and a quarter of the epochs of next hops.
+    swept: (u64, u16),
 }
 
 /// Questions that may wait to be sent at once.
@@ -211,7 +211,7 @@ impl<P: Packet> Filter<P> {
             },
             maintained: 0,
             learned: 0,
-            swept_generation: 0,
+            swept: (0, 0),
         }
     }
 
@@ -451,8 +451,10 @@ impl<P: Packet> Filter<P> {
 
     /// Sweeps this lcore's share of the connection tables for entries whose time is over: a bounded step.
     pub fn sweep(&mut self, distribution: &Distribution, now: Now) {
-        if self.swept_generation != distribution.generation {
-            self.swept_generation = distribution.generation;
+        let quarter = select::hop_epoch(&self.tables, distribution) / select::EPOCHS_KEPT;
+        let swept = (distribution.life_generation, quarter);
+        if self.swept != swept {
+            self.swept = swept;
             self.tables.v4.recheck(&mut self.own.lanes.v4);
             self.tables.v6.recheck(&mut self.own.lanes.v6);
         }

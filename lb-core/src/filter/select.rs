@@ -484,6 +484,24 @@ where
     }
 }
 
+/// Under which next hops are noted: those of another epoch are stale. It goes round after 65,536 of them.
+#[inline(always)]
+pub(super) fn hop_epoch(tables: &Tables, distribution: &Distribution) -> u16 {
+    (distribution.route_generation).wrapping_add(tables.neighbors.reused())
+}
+
+/// Epochs, at least, that a stale next hop stays in an entry that no packet meets: a quarter of all. When another
+/// quarter begins all entries are looked at, so none is left when its number comes round again.
+pub(super) const EPOCHS_KEPT: u16 = 1 << 14;
+
+/// Forgets a next hop that was noted so long ago.
+fn forget_old_way<const W: usize>(conn: &Conn<W>, epoch: u16) {
+    let noted = u16::try_from(conn.next_hop() >> 16).unwrap_or(0);
+    if epoch.wrapping_sub(noted) >= EPOCHS_KEPT {
+        conn.set_next_hop(0);
+    }
+}
+
 /// The neighbor on the way back to the client, if the entry has one that is still right.
 #[inline(always)]
 pub(super) fn noted_way_back<const W: usize>(
@@ -514,8 +532,9 @@ fn timeout(distribution: &Distribution, service: ServiceSlot, state: State) -> u
 
 /// A bounded step of aging: entries whose state has idled too long, or whose service is gone.
 pub(super) fn sweep(tables: &Tables, lanes: &mut Lanes, distribution: &Distribution, now: Tick) {
-    sweep_family(&tables.v4, &mut lanes.v4, distribution, now);
-    sweep_family(&tables.v6, &mut lanes.v6, distribution, now);
+    let epoch = hop_epoch(tables, distribution);
+    sweep_family(&tables.v4, &mut lanes.v4, distribution, epoch, now);
+    sweep_family(&tables.v6, &mut lanes.v6, distribution, epoch, now);
 }
 
 /// Steps that go round a lane's share once: the engine takes one every hundredth of a second, so that an
@@ -526,10 +545,12 @@ fn sweep_family<const W: usize>(
     table: &ConnTable<W>,
     lane: &mut Lane<W>,
     distribution: &Distribution,
+    epoch: u16,
     now: Tick,
 ) {
     let budget = table.share(lane).div_ceil(STEPS);
     let life = |conn: &Conn<W>| {
+        forget_old_way(conn, epoch);
         timeout(
             distribution,
             conn.service(),

@@ -13,7 +13,7 @@ use super::packet::TestPacket;
 use crate::config::registry::Registry;
 use crate::config::{Distribution, Fitness, KernelNetwork, PortsPresent, Surroundings, parse};
 use crate::conn::{ConnTable, Sweeping};
-use crate::filter::{BURST, Filter, Lanes, LcoreCounters, Reason, Tables, Verdict};
+use crate::filter::{BURST, Filter, Lanes, LcoreCounters, Reason, Tables, Verdict, forget_ways};
 use crate::flow::{HashSeed, TableKey};
 use crate::id::{NeighborId, PortId};
 use crate::route::neighbor::{NeighborTable, Now};
@@ -185,9 +185,11 @@ impl World {
         let next = Distribution::build(&config, &around, &mut self.registry, &self.distribution);
         let neighbors = &self.filter.tables().neighbors;
         match next {
-            Ok(next) => {
+            Ok(mut next) => {
                 next.enter_neighbors(neighbors);
+                let moved = next.keep_ways(&self.distribution).unwrap_or_default();
                 self.distribution = next;
+                forget_ways(self.filter.tables(), &moved);
                 configuration.clone_into(&mut self.configuration);
                 self.distribution.settle_neighbors(neighbors);
                 Ok(())
@@ -396,6 +398,12 @@ impl World {
             self.release();
         }
         self.check();
+    }
+
+    /// As though routes had changed so many times without a difference in the end.
+    pub fn pass_route_generations(&mut self, count: u16) {
+        let generation = &mut self.distribution.route_generation;
+        *generation = generation.wrapping_add(count);
     }
 
     /// Looks at every entry of the connection tables once.

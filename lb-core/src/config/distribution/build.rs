@@ -126,11 +126,22 @@ impl Distribution {
             configured: Vec::new(),
         };
         let is_built = building.run(config);
-        let next = building.finish();
+        let mut next = building.finish();
+        next.set_lives(previous);
         if is_built.is_err() {
             registry.undo();
         }
         is_built.map(|()| next)
+    }
+
+    /// Connections are all looked at again where one may have to end sooner, and not for every route that changes:
+    /// a table of millions is gigabytes.
+    fn set_lives(&mut self, previous: &Self) {
+        let lives = |of: &ServiceView| (of.slot, of.timeouts);
+        let are_same = (self.services.iter().map(lives)).eq(previous.services.iter().map(lives));
+        // A table that was taken over may have entries of any service.
+        let is_first = previous.generation == 0;
+        self.life_generation = previous.life_generation + u64::from(is_first || !are_same);
     }
 
     /// Takes the routing table over from the previous generation where nothing about it has changed, so that next
