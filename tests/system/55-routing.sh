@@ -25,7 +25,7 @@ within() {
 }
 
 route_is() {
-    api /v1/routes | jq -e --arg prefix "$1" '[.routes[] | select(.prefix == $prefix)] | length == '"$2"
+    api '/v1/routes?limit=10000' | jq -e --arg prefix "$1" '[.routes[] | select(.prefix == $prefix)] | length == '"$2"
 }
 
 neighbor_is() {
@@ -145,7 +145,7 @@ kernels_routes() {
 }
 
 our_routes() {
-    api /v1/routes | jq -r '
+    api '/v1/routes?limit=10000' | jq -r '
         .routes | map(select(.prefix | test("^(100\\.64|2001:db8:[12]..::)")))
         | map(.prefix + " " + ([.next_hops[].via // empty] | sort | join(","))) | sort | .[]'
 }

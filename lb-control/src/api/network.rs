@@ -10,20 +10,25 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use lb_core::config::{Config, KernelNetwork, NetworkInForce, RouteInForce, Source};
+use lb_core::config::{Config, KernelNetwork, NetworkInForce, Prefix, RouteInForce, Source};
 use lb_core::filter::Reason;
 use lb_core::id::PortId;
 use lb_core::route::neighbor::{Neighbor, REACHABLE_SECONDS};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::body::Asked;
+use super::body::{Asked, limit};
 use super::operation::Operation;
 use super::refused::Refused;
 use super::{App, Shared, aside};
 use crate::control::{Current, Look};
 use crate::switch::{KernelFigures, LcoreFigures};
 use crate::view::{self, NeighborSource, NeighborState};
+
+/// Routes on one page, unless more are asked for.
+const PAGE_USUAL: u16 = 1000;
+/// Routes on one page at most.
+const PAGE_MAX: u16 = 10_000;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -58,7 +63,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get(
             "/v1/routes",
             "list_routes",
-            "The routes in force: the document's, the kernel's, and connected networks",
+            "The routes in force, by pages: the document's, the kernel's, and connected networks",
             routes,
         )
         .asks::<AskedRoutes>()
@@ -242,6 +247,14 @@ async fn routes(
         })
     });
     let address = address.transpose()?;
+    let after = asked.after.as_deref().map(|text| {
+        Prefix::parse(text).map_err(|_| {
+            let message = "expected the value of `next` from the page before";
+            Refused::at(StatusCode::BAD_REQUEST, "after", message)
+        })
+    });
+    let after = after.transpose()?;
+    let limit = usize::from(limit(asked.limit, PAGE_USUAL, PAGE_MAX)?);
     aside(&app, move |app| {
         let (current, kernel) = in_force(app);
         let config = &current.config;
@@ -252,9 +265,15 @@ async fn routes(
             let longest = routes.iter().map(|route| route.prefix.length()).max();
             routes.retain(|route| Some(route.prefix.length()) == longest);
         }
-        let routes = routes.iter().map(|route| one_route(config, route));
+        let first = after.map_or(0, |after| {
+            routes.partition_point(|route| route.prefix <= after)
+        });
+        let rest = routes.get(first..).unwrap_or_default();
+        let page = rest.get(..limit).unwrap_or(rest);
+        let last = page.last().filter(|_| page.len() < rest.len());
         Ok(Json(view::Routes {
-            routes: routes.collect(),
+            routes: page.iter().map(|route| one_route(config, route)).collect(),
+            next: last.map(|route| route.prefix.to_string()),
         }))
     })
     .await
@@ -288,4 +307,9 @@ fn in_force(app: &App) -> (Arc<Current>, Option<Arc<KernelNetwork>>) {
 struct AskedRoutes {
     /// Only the route that packets to this address follow. Default: all.
     address: Option<String>,
+    /// Routes at most, 1 to 10000. Default: 1000.
+    #[schemars(range(min = 1, max = 10_000))]
+    limit: Option<u16>,
+    /// `next` of the page before. Default: the first page.
+    after: Option<String>,
 }

@@ -51,11 +51,14 @@ pub enum NeighborState {
     Unresolved,
 }
 
-/// The routes in force: of each prefix the one that packets follow.
+/// A page of the routes in force: of each prefix the one that packets follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Routes {
     /// In the order of prefixes; IPv4 first.
     pub routes: Vec<Route>,
+    /// Value of `after` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A route.

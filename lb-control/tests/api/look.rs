@@ -176,6 +176,39 @@ fn neighbors_and_routes_are_those_that_packets_meet() {
 }
 
 #[test]
+fn routes_come_by_pages_each_once() {
+    let rig = Rig::new();
+    let mut client = Client::unix(&rig);
+    let all: view::Routes = client.get("/v1/routes").done();
+    assert_eq!(all.next, None);
+    for limit in [1, 2, 4, 5, 10_000] {
+        let (mut gathered, mut after) = (Vec::new(), String::new());
+        loop {
+            let page: view::Routes = client
+                .get(&format!("/v1/routes?limit={limit}{after}"))
+                .done();
+            assert!((1..=limit).contains(&page.routes.len()), "{limit}");
+            gathered.extend(page.routes);
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(gathered, all.routes, "{limit}");
+    }
+    let behind: view::Routes = client.get("/v1/routes?after=10.0.0.0/8").done();
+    assert!(
+        behind
+            .routes
+            .iter()
+            .all(|route| route.prefix != "0.0.0.0/0")
+    );
+    for wrong in ["limit=0", "limit=10001", "after=10.0.0.1/8", "after=x"] {
+        client.get(&format!("/v1/routes?{wrong}")).refused(400);
+    }
+}
+
+#[test]
 fn what_the_kernel_adds_is_shown_with_its_source() {
     let rig = Rig::new();
     let mut client = Client::unix(&rig);

@@ -4,7 +4,7 @@
 //! Easy to get wrong: an unresolved neighbor that is needed is a backend or router that does not answer.
 
 use lb_control::view::{
-    Neighbor, NeighborSource, NeighborState, Neighbors, NextHop, Routes, Source,
+    Neighbor, NeighborSource, NeighborState, Neighbors, NextHop, Route, Source,
 };
 
 use super::Room;
@@ -57,8 +57,8 @@ fn state(neighbor: &Neighbor) -> &'static str {
 }
 
 /// The routes in force, a line for each next hop.
-pub(crate) fn routes(routes: &Routes, room: Room) -> String {
-    if routes.routes.is_empty() {
+pub(crate) fn routes(routes: &[Route], room: Room) -> String {
+    if routes.is_empty() {
         return "no routes\n".to_owned();
     }
     let mut table = Table::new(&[
@@ -70,7 +70,7 @@ pub(crate) fn routes(routes: &Routes, room: Room) -> String {
         Text("SOURCE"),
         Extra("PROTOCOL"),
     ]);
-    for route in &routes.routes {
+    for route in routes {
         let dash = || "-".to_owned();
         let weight = |hop: &NextHop| {
             let is_shared = route.next_hops.len() > 1;

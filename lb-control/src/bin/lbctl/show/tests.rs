@@ -335,7 +335,7 @@ fn neighbors_and_routes_name_their_interface() {
             "10.0.0.13  port 1     -                  unresolved  learned          -  yes",
         ]
     );
-    let known = json!({"routes": [
+    let known = json!([
         {"prefix": "0.0.0.0/0", "metric": 4000, "source": "document", "protocol": 76,
          "next_hops": [{"via": "198.51.100.254", "port": 0, "weight": 1}]},
         {"prefix": "10.0.0.0/24", "metric": 0, "source": "connected", "protocol": 2,
@@ -343,9 +343,10 @@ fn neighbors_and_routes_name_their_interface() {
         {"prefix": "10.9.0.0/16", "metric": 20, "source": "kernel", "protocol": 186,
          "next_hops": [{"via": "10.0.0.2", "port": 1, "interface": "server", "weight": 1},
                        {"via": "10.0.0.3", "port": 1, "interface": "server", "weight": 3}]},
-        {"prefix": "10.9.9.0/24", "metric": 0, "source": "kernel", "protocol": 4, "next_hops": []}]});
+        {"prefix": "10.9.9.0/24", "metric": 0, "source": "kernel", "protocol": 4, "next_hops": []}]);
+    let known: Vec<lb_control::view::Route> = view(known);
     assert_eq!(
-        lines(&routes(&view(known), None)),
+        lines(&routes(&known, None)),
         [
             "PREFIX       VIA             INTERFACE  WEIGHT  METRIC  SOURCE     PROTOCOL",
             "0.0.0.0/0    198.51.100.254  port 0          -   4,000  document   76",
@@ -550,7 +551,7 @@ fn a_list_without_members_is_a_sentence() {
             neighbors(&view(json!({"neighbors": []})), None),
             "no neighbors are known or needed\n",
         ),
-        (routes(&view(json!({"routes": []})), None), "no routes\n"),
+        (routes(&[], None), "no routes\n"),
         (
             audit(&view(json!({"records": []})), None),
             "nobody has asked for a change yet\n",

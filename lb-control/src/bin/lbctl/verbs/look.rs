@@ -65,26 +65,36 @@ impl Session<'_> {
 
     /// Every service's, gathered: shares need whole services, and columns all names.
     fn all_backends(&mut self) -> Result<(), Failure> {
+        let members = |page: Backends| (page.backends, page.next);
+        let all = self.all_pages("/v1/backends", &[], members)?;
+        all.map_or(Ok(()), |all| {
+            self.print_text(&show::backends(&all, self.room))
+        })
+    }
+
+    /// The members of all pages of a list; none as JSON, for then each page is printed as it comes.
+    fn all_pages<P: DeserializeOwned, M>(
+        &mut self,
+        path: &str,
+        filters: &[(&str, Option<&str>)],
+        members: impl Fn(P) -> (Vec<M>, Option<String>),
+    ) -> Result<Option<Vec<M>>, Failure> {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let path = page_of("/v1/backends", &[], PAGE, after.as_deref());
+            let path = page_of(path, filters, PAGE, after.as_deref());
             let answer = self.client.get(&path)?;
-            let page: Backends = answer.read()?;
+            let (some, next) = members(answer.read()?);
             if self.json {
                 self.print_json(&answer.body)?;
             } else {
-                all.extend(page.backends);
+                all.extend(some);
             }
-            after = page.next;
+            after = next;
             if after.is_none() {
-                break;
+                return Ok((!self.json).then_some(all));
             }
         }
-        if self.json {
-            return Ok(());
-        }
-        self.print_text(&show::backends(&all, self.room))
     }
 
     pub(super) fn connections(&mut self, wanted: &ConnectionsOptions) -> Result<(), Failure> {
@@ -156,9 +166,13 @@ impl Session<'_> {
     }
 
     pub(super) fn routes(&mut self, address: Option<IpAddr>) -> Result<(), Failure> {
-        let query = address.map_or_else(String::new, |address| format!("?address={address}"));
-        let answer = self.client.get(&format!("/v1/routes{query}"))?;
-        self.print(&answer, |routes: &Routes, room| show::routes(routes, room))
+        let address = address.map(|address| address.to_string());
+        let filters = [("address", address.as_deref())];
+        let members = |page: Routes| (page.routes, page.next);
+        let all = self.all_pages("/v1/routes", &filters, members)?;
+        all.map_or(Ok(()), |all| {
+            self.print_text(&show::routes(&all, self.room))
+        })
     }
 
     pub(super) fn agents(&mut self) -> Result<(), Failure> {
