@@ -56,22 +56,13 @@ pub enum ReportRefusal {
 
 impl ReportRefusal {
     /// Every cause's word, for counters that exist before the first refusal.
-    pub const CAUSES: [&'static str; 14] = [
-        "wrong_identity",
-        "unknown_backend",
-        "backend_name",
-        "boot_id",
-        "not_finite",
-        "negative",
-        "too_large",
-        "too_many_metrics",
-        "metric_name",
-        "replayed",
-        "from_the_past",
-        "sequence_restart",
-        "earlier_boot",
-        "too_many",
-    ];
+    pub const CAUSES: [&'static str; 2 + Refusal::CAUSES.len()] = {
+        let mut causes = [""; 2 + Refusal::CAUSES.len()];
+        let (own, of_gates) = causes.split_at_mut(2);
+        own.copy_from_slice(&[Self::WrongIdentity.cause(), Self::UnknownBackend.cause()]);
+        of_gates.copy_from_slice(&Refusal::CAUSES);
+        causes
+    };
 
     /// The word under which the cause is counted.
     #[must_use]

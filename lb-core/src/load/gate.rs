@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::refusal::Refusal;
-use super::report::{LoadReport, Report, validate};
+use super::report::{LoadReport, Report, checked};
 
 /// Reports per second and backend that are let through in the long run: twenty times the usual.
 pub const RATE: f64 = 20.0;
@@ -47,11 +47,11 @@ impl ReportGate {
     /// # Errors
     /// The cause; nothing is remembered of a refused report.
     pub fn admit(&mut self, report: &LoadReport, now_seconds: f64) -> Result<Report, Refusal> {
-        let mut admitted = validate(report)?;
+        let mut admitted = checked(report)?;
         admitted.gap_seconds = self.gap(report)?;
         self.spend(now_seconds)?;
         self.remember(report);
-        Ok(admitted)
+        Ok(admitted.with_metrics_of(report))
     }
 
     /// Seconds of the agent's clock since the last report; `None` for the first of a boot id.

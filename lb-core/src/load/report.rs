@@ -96,6 +96,12 @@ pub struct Report {
 /// # Errors
 /// The first cause in the order of the fields: names, clock, values, named metrics.
 pub fn validate(report: &LoadReport) -> Result<Report, Refusal> {
+    let valid = checked(report)?;
+    Ok(valid.with_metrics_of(report))
+}
+
+/// The same, without named metrics: they are copied when it is known that the report is new.
+pub(super) fn checked(report: &LoadReport) -> Result<Report, Refusal> {
     if !is_word(&report.backend, LONGEST_NAME) {
         return Err(Refusal::BackendName {
             length: report.backend.len(),
@@ -111,7 +117,7 @@ pub fn validate(report: &LoadReport) -> Result<Report, Refusal> {
         report.monotonic_seconds,
         LARGEST_UPTIME,
     )?;
-    Ok(Report {
+    let checked = Report {
         sequence: report.sequence,
         monotonic_seconds,
         gap_seconds: None,
@@ -129,8 +135,19 @@ pub fn validate(report: &LoadReport) -> Result<Report, Refusal> {
         )?,
         rps: known(Field::RpsFractional, report.rps_fractional, LARGEST_COUNT)?,
         eps: known(Field::Eps, report.eps, LARGEST_COUNT)?,
-        named_metrics: named(&report.named_metrics)?,
-    })
+        named_metrics: BTreeMap::new(),
+    };
+    check_named(&report.named_metrics)?;
+    Ok(checked)
+}
+
+impl Report {
+    pub(super) fn with_metrics_of(self, report: &LoadReport) -> Self {
+        Self {
+            named_metrics: report.named_metrics.clone(),
+            ..self
+        }
+    }
 }
 
 #[expect(
@@ -166,7 +183,7 @@ fn within(field: Field, value: f64, largest: f64) -> Result<f64, Refusal> {
     Ok(value)
 }
 
-fn named(metrics: &BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>, Refusal> {
+fn check_named(metrics: &BTreeMap<String, f64>) -> Result<(), Refusal> {
     if metrics.len() > MOST_METRICS {
         return Err(Refusal::TooManyMetrics {
             count: metrics.len(),
@@ -182,7 +199,7 @@ fn named(metrics: &BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>, Refus
             });
         }
     }
-    Ok(metrics.clone())
+    Ok(())
 }
 
 #[cfg(test)]
