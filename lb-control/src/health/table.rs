@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lb_core::config::{BackendState, HealthCheck, Service};
+use lb_core::master::Algorithm;
 
 use super::fitness::{Believed, ramp};
 use super::outcome::{Cause, Outcome};
@@ -28,6 +29,8 @@ pub struct Entry {
     pub standing: Standing,
     endpoint: SocketAddr,
     slow_start_seconds: u32,
+    /// Whether a master makes the service's weights, who lets newcomers start slowly himself.
+    has_master: bool,
     /// When it came up and has had less than its share since; `None`: it has all of it.
     ramp_since: Option<f64>,
     /// Nobody new goes there before the first check.
@@ -87,6 +90,7 @@ impl Table {
                 let is_running = same.as_ref().is_some_and(|entry| entry.check == *check);
                 let mut entry = same.unwrap_or_else(|| Entry::new(check, endpoint, joins, now));
                 entry.slow_start_seconds = service.slow_start_seconds;
+                entry.has_master = service.algorithm != Algorithm::Static;
                 if !is_running {
                     entry.check = Arc::clone(check);
                     entry.standing.begin_anew();
@@ -125,6 +129,8 @@ impl Table {
         };
         let turn = entry.standing.note(outcome, rules, now);
         match turn {
+            // Two parts of a share would be a part of a part. Of who comes back the master does not hear.
+            Some(Turn::Up) if entry.is_waiting && entry.has_master => {}
             Some(Turn::Up) if entry.slow_start_seconds > 0 => entry.ramp_since = Some(now),
             Some(Turn::Down) => entry.ramp_since = None,
             _ => {}
@@ -175,6 +181,7 @@ impl Entry {
             standing: Standing::new(!joins, now),
             endpoint,
             slow_start_seconds: 0,
+            has_master: false,
             ramp_since: None,
             is_waiting: joins,
         }

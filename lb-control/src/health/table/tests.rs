@@ -194,3 +194,20 @@ fn where_all_servers_are_replaced_nobody_waits() {
     table.configure(&services(TCP, &[("a", 9, "")]), 1.0);
     assert_eq!(believed(&mut table, 1.0), [UP]);
 }
+
+#[test]
+fn who_joins_a_service_with_a_master_starts_slowly_once() {
+    for (weights, ramps) in [("static", true), ("even", false)] {
+        let keys = format!(r#"{SLOW}, "weights": "{weights}""#);
+        let mut table = Table::default();
+        table.configure(&services(&keys, &[("a", 1, "")]), 0.0);
+        table.note(&id("a"), &passed(), 0.0);
+        table.configure(&services(&keys, &[("a", 1, ""), ("b", 2, "")]), 1.0);
+        table.note(&id("b"), &passed(), 2.0);
+        assert_eq!(believed(&mut table, 2.0)[1] != UP, ramps, "{weights}");
+        // The master does not know who was down, so this is for the checks.
+        table.note(&id("b"), &failed(), 3.0);
+        table.note(&id("b"), &passed(), 4.0);
+        assert_ne!(believed(&mut table, 4.0)[1], UP, "{weights}");
+    }
+}
