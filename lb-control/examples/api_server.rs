@@ -14,6 +14,8 @@ use std::io::Read;
 
 use lb_control::api::{Access, Token};
 
+#[path = "../tests/support/dir.rs"]
+mod dir;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/api/rig.rs"]
 mod rig;
@@ -21,7 +23,7 @@ mod rig;
 const TOKEN: &str = "an-admin-token-for-tests";
 
 fn main() {
-    let dir = rig::Dir::new();
+    let dir = dir::Dir::new();
     let token = Token::from_file(&dir.write("token", TOKEN)).unwrap();
     let rig = rig::Rig::with(rig::Setup {
         listeners: vec![rig::plain()],

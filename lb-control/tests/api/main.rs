@@ -11,9 +11,17 @@
 )]
 
 mod advertise;
+#[expect(
+    dead_code,
+    reason = "here certificates have more about them than a name"
+)]
+#[path = "../support/authority.rs"]
+mod authority;
 mod client;
 mod config;
 mod connections;
+#[path = "../support/dir.rs"]
+mod dir;
 mod hostile;
 mod look;
 mod metrics;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lb_control::api::{Access, Address, Listener};
 use lb_control::control::{self, Control};
@@ -23,6 +23,8 @@ use lb_core::id::{PortId, ServiceSlot};
 use lb_core::route::neighbor::{NeighborTable, Now};
 use lb_core::shared::{Epochs, Layout, Memory, Region, Secret, double_buffer};
 use lb_core::testkit::net::port_mac;
+
+use crate::dir::Dir;
 
 const SECRET: Secret = Secret {
     table_key: TableKey([1, 2, 3, 4, 5, 6]),
@@ -60,35 +62,6 @@ pub(crate) const DOCUMENT: &str = r#"{
   ]
 }
 "#;
-
-/// A directory that goes with its owner.
-pub(crate) struct Dir(PathBuf);
-
-impl Dir {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("lb-api-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// How a rig differs from the usual one.
 pub(crate) struct Setup {

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixListener;
 use lb_control::api::{Access, Address, ListenError, Listener, NoToken, Token};
 
 use crate::client::{Client, report};
-use crate::rig::{DOCUMENT, Dir, Rig, Setup, plain};
+use crate::dir::Dir;
+use crate::rig::{DOCUMENT, Rig, Setup, plain};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

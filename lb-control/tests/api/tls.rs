@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lb_control::api::{Access, Listener, TlsFiles, Token};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -16,18 +13,12 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version,
 };
 
+use crate::authority::{Authority, authority};
 use crate::client::{Client, PATIENCE, connect, report};
-use crate::rig::{Dir, Rig, Setup};
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
+use crate::dir::Dir;
+use crate::rig::{Rig, Setup};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
 
 /// Certificate and key, PEM.
 struct Pair(String, String);

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use lb_control::api::{Access, Listener, TlsFiles};
 use lb_control::view;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
+use rcgen::ExtendedKeyUsagePurpose;
 
+use crate::authority::{authority, write_pair};
 use crate::client::{Client, PATIENCE};
+use crate::dir::Dir;
 use crate::kit::{Device, unix, until};
-use crate::rig::{DOCUMENT, Dir, Rig, Setup};
+use crate::rig::{DOCUMENT, Rig, Setup};
 
 /// Reports of both of `web`'s backends, from the number on: the first is nearly full, the second nearly idle.
 struct Agents {
@@ -159,23 +159,6 @@ fn a_changed_document_is_read_again() {
     let known: view::Boxes = device.client().get("/v1/boxes").done();
     assert_eq!(known.boxes[0].revision, Some(2));
     device.end();
-}
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn write_pair(dir: &Dir, by: &Authority, name: &str, purpose: ExtendedKeyUsagePurpose) {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.extended_key_usages = vec![purpose];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    dir.write(&format!("{name}.pem"), &certificate.pem());
-    dir.write(&format!("{name}.key"), &key.serialize_pem());
 }
 
 #[test]

@@ -4,9 +4,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test")]
 
+#[path = "../support/authority.rs"]
+mod authority;
 #[expect(dead_code, reason = "the tests of the API use more of it")]
 #[path = "../api/client.rs"]
 mod client;
+#[path = "../support/dir.rs"]
+mod dir;
 mod feeding;
 mod kit;
 #[expect(dead_code, reason = "the tests of the API use more of it")]

@@ -1,6 +1,7 @@
 //! Completions and man pages come out of the program itself.
 
-use crate::kit::{Dir, lbctl};
+use crate::dir::Dir;
+use crate::kit::lbctl;
 
 const VERBS: [&str; 29] = [
     "status",

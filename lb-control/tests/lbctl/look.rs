@@ -247,7 +247,7 @@ fn after_the_end_of_the_program_nothing_is_shown() {
 
 #[test]
 fn plain_tcp_on_loopback_may_look_and_not_change() {
-    let bind = |_: &crate::kit::Dir| {
+    let bind = |_: &crate::dir::Dir| {
         let address = "127.0.0.1:0".parse().unwrap();
         vec![lb_control::api::Listener::bind(&address).unwrap()]
     };

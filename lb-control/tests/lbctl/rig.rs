@@ -23,7 +23,8 @@ use lb_core::shared::{Epochs, Layout, Memory, Reader, Region, Secret, double_buf
 use lb_core::testkit::net::port_mac;
 use lb_core::testkit::{Frame, TestPacket};
 
-use crate::kit::{Dir, Ended, lbctl_at};
+use crate::dir::Dir;
+use crate::kit::{Ended, lbctl_at};
 
 const SECRET: Secret = Secret {
     table_key: TableKey([1, 2, 3, 4, 5, 6]),

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::kit::{Dir, Ended, lbctl, lbctl_at};
+use crate::dir::Dir;
+use crate::kit::{Ended, lbctl, lbctl_at};
 
 /// A server that does one thing to its first connection, after the request's head has come.
 fn serve(dir: &Dir, act: impl FnOnce(UnixStream) + Send + 'static) -> PathBuf {

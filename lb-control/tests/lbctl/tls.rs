@@ -1,32 +1,14 @@
 //! Over TLS: who gets in, who is believed, and what is said to the others. Certificates are made here.
 
 use lb_control::api::{Access, Listener, TlsFiles, Token};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
+use rcgen::ExtendedKeyUsagePurpose;
 
-use crate::kit::{Dir, Ended, lbctl};
+use crate::authority::{authority, write_pair};
+use crate::dir::Dir;
+use crate::kit::{Ended, lbctl};
 use crate::rig::{DOCUMENT, Rig};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// Writes a certificate and its key under this name.
-fn write_pair(dir: &Dir, by: &Authority, name: &str, purpose: ExtendedKeyUsagePurpose) {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.extended_key_usages = vec![purpose];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    dir.write(&format!("{name}.pem"), &certificate.pem());
-    dir.write(&format!("{name}.key"), &key.serialize_pem());
-}
 
 /// A control side that `operator` may change and `web-1` may not, and a token for admins.
 fn rig() -> Rig {
