@@ -287,3 +287,87 @@ fn connections_of_a_backend_outlive_a_time_without_a_route_to_it() {
     world.follow(&kernel(&[(252, 1)])).unwrap();
     assert_eq!(router_of(&mut world, Path::ToBackend, true, 1), 252);
 }
+
+/// Routers that have answered our questions, by their addresses' last octets; the others never do.
+fn world_that_learns(answering: &[u8]) -> World {
+    let mut world = World::new("{}", 2).unwrap();
+    world.follow(&kernel(&[(251, 1), (252, 1)])).unwrap();
+    let (before, after) = (document(), r#""neighbors":[],"#);
+    let start = before.find(r#""neighbors":["#).unwrap();
+    let end = before.find(r#""services""#).unwrap();
+    let without = format!("{}{after}{}", &before[..start], &before[end..]);
+    world.configure(&without).unwrap();
+    answer(&mut world, answering);
+    world
+}
+
+fn answer(world: &mut World, answering: &[u8]) {
+    for (side, &last) in [0, 1]
+        .into_iter()
+        .flat_map(|side| answering.iter().map(move |last| (side, last)))
+    {
+        for is_v4 in [true, false] {
+            let (address, port) = (router_address(side, last, is_v4), PortId(side.into()));
+            let table = &world.tables().neighbors;
+            table.find_or_create(address, port, world.now()).unwrap();
+            table.tell(address, port, router(side, last), world.now());
+        }
+    }
+}
+
+#[test]
+fn a_router_that_answers_no_question_is_passed_over_while_another_answers() {
+    for is_v4 in [true, false] {
+        let mut world = world_that_learns(&[251]);
+        // Long enough that packets wait in vain for 252, and that it is known to be silent.
+        for path in [Path::Transit, Path::Back] {
+            for second in 0..6 {
+                for flow in 0..20 {
+                    let ends = ends(is_v4, flow);
+                    let frame = match path {
+                        Path::Back => Frame::tcp(ends.backend, ends.client)
+                            .seq(5001)
+                            .ack(1001)
+                            .link(router(1, 251), port_mac(1)),
+                        _ => Frame::tcp(ends.client, ends.remote).seq(1001).ack(5001),
+                    };
+                    world.send_one(u8::from(matches!(path, Path::Back)), frame.octets());
+                }
+                world.advance_seconds(1);
+                assert!(second < 10);
+            }
+        }
+        for flow in 0..200 {
+            open_one(&mut world, is_v4, flow);
+            for path in PATHS {
+                assert_eq!(router_of(&mut world, path, is_v4, flow), 251, "{path:?}");
+            }
+        }
+        answer(&mut world, &[252]);
+        for path in [Path::ToBackend, Path::Transit] {
+            let ways: Vec<_> = (0..200)
+                .map(|flow| router_of(&mut world, path, is_v4, flow))
+                .collect();
+            let taken = ways.iter().filter(|&&last| last == 252).count();
+            assert!((70..130).contains(&taken), "{path:?}: {taken}");
+        }
+    }
+}
+
+#[test]
+fn where_no_router_answers_each_flow_waits_for_its_own() {
+    let mut world = world_that_learns(&[]);
+    for _ in 0..6 {
+        for flow in 0..20 {
+            let ends = ends(true, flow);
+            let frame = Frame::tcp(ends.client, ends.remote).seq(1001).ack(5001);
+            let answer = world.send_one(0, frame.octets());
+            assert!(
+                matches!(answer.verdict, Verdict::Hold(_)),
+                "{:?}",
+                answer.verdict
+            );
+        }
+        world.advance_seconds(1);
+    }
+}

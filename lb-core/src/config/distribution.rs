@@ -298,7 +298,8 @@ impl Distribution {
         if id == ABSENT { None } else { Some(id) }
     }
 
-    /// The row to which a flow's packets go, of what [`backend_neighbor`](Self::backend_neighbor) has answered.
+    /// The row to which a flow's packets go, of what [`backend_neighbor`](Self::backend_neighbor) has answered: of several
+    /// the flow's own, unless that one is known to be silent while another answers.
     #[inline]
     #[must_use]
     pub fn backend_neighbor_of_flow(
@@ -306,19 +307,36 @@ impl Distribution {
         answered: NeighborId,
         slot: BackendSlot,
         flow: FlowHash,
+        neighbors: &NeighborTable,
     ) -> NeighborId {
         if answered == SEVERAL {
-            self.one_of_several(slot, flow)
+            self.one_of_several(slot, flow, neighbors)
         } else {
             answered
         }
     }
 
     #[cold]
-    fn one_of_several(&self, slot: BackendSlot, flow: FlowHash) -> NeighborId {
+    fn one_of_several(
+        &self,
+        slot: BackendSlot,
+        flow: FlowHash,
+        neighbors: &NeighborTable,
+    ) -> NeighborId {
         let paths = self.paths.get(slot.0 as usize).and_then(Option::as_ref);
-        let row = paths.and_then(|paths| paths.rows.get(paths.hops.place_of_flow(flow.0)));
-        row.copied().unwrap_or(NeighborId::NOWHERE)
+        let row = paths.and_then(|Paths { hops, rows }| {
+            let own = *rows.get(hops.place_of_flow(flow.0))?;
+            let answers = |at: usize| {
+                let row = rows.get(at);
+                row.is_some_and(|&row| neighbors.link(row).is_some())
+            };
+            let other = neighbors
+                .is_silent(own)
+                .then(|| hops.place_among(flow.0, answers));
+            let other = other.flatten().and_then(|at| rows.get(at));
+            Some(other.copied().unwrap_or(own))
+        });
+        row.unwrap_or(NeighborId::NOWHERE)
     }
 
     /// Backends that no route leads to, each with its service.

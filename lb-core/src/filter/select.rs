@@ -13,6 +13,7 @@ use crate::conn::{
 use crate::flow::{DirectionKey, FlowHash, FlowKey, Protocol, Tuple};
 use crate::id::{BackendSlot, NeighborId, ServiceSlot};
 use crate::packet::Packet;
+use crate::route::NextHops;
 use crate::scheduler::{Ask, Live, SchedulerKind};
 use crate::shared::LiveCounts;
 use crate::wire::tcp::Flags;
@@ -131,7 +132,9 @@ impl<P: Packet> Own<P> {
             }
             Direction::Forward => {
                 let slot = conn.backend();
-                (scene.distribution).backend_neighbor_of_flow(backend_neighbor, slot, item.hash)
+                let neighbors = &scene.tables.neighbors;
+                let distribution = scene.distribution;
+                distribution.backend_neighbor_of_flow(backend_neighbor, slot, item.hash, neighbors)
             }
             Direction::Reverse => match self.way_back(scene, item, conn) {
                 Ok(neighbor) => neighbor,
@@ -230,7 +233,9 @@ impl<P: Packet> Own<P> {
     where
         FlowKey<W>: Family<W>,
     {
-        if let Some(neighbor) = noted_way_back(scene, conn) {
+        if let Some(neighbor) = noted_way_back(scene, conn)
+            && !scene.tables.neighbors.is_silent(neighbor)
+        {
             return Ok(neighbor);
         }
         let neighbor = self.next_hop(scene, item.flow.key.dst(), item.hash)?;
@@ -238,7 +243,8 @@ impl<P: Packet> Own<P> {
         Ok(neighbor)
     }
 
-    /// The neighbor on the way to any address: of several, the one of this flow.
+    /// The neighbor on the way to any address: of several, the one of this flow, unless that one is known to be silent
+    /// while another answers.
     pub(super) fn next_hop(
         &mut self,
         scene: Scene<'_>,
@@ -252,8 +258,32 @@ impl<P: Packet> Own<P> {
         let neighbor = neighbors
             .find_or_create(address, hop.port, scene.now)
             .ok_or(Reason::NeighborTableFull)?;
+        // Of one that is passed over too: it is asked on, and found out when it answers again.
         neighbors.note_use(neighbor, scene.now.tick);
+        if hops.is_multipath() && neighbors.is_silent(neighbor) {
+            return Ok(Self::around(scene, hops, to, flow).unwrap_or(neighbor));
+        }
         Ok(neighbor)
+    }
+
+    /// A neighbor that answers, among several next hops of which the flow's own does not.
+    #[cold]
+    fn around(
+        scene: Scene<'_>,
+        hops: &NextHops,
+        to: std::net::IpAddr,
+        flow: FlowHash,
+    ) -> Option<NeighborId> {
+        let neighbors = &scene.tables.neighbors;
+        let row = |at: usize| {
+            let hop = hops.iter().nth(at)?;
+            let address = hop.gateway.unwrap_or(to);
+            neighbors.find_or_create(address, hop.port, scene.now)
+        };
+        let answers = |at| row(at).is_some_and(|row| neighbors.link(row).is_some());
+        let neighbor = row(hops.place_among(flow.0, answers)?)?;
+        neighbors.note_use(neighbor, scene.now.tick);
+        Some(neighbor)
     }
 
     /// Steps 216 and 218: picks a backend, makes the entry, and sends the packet on its way.
@@ -414,10 +444,9 @@ impl<P: Packet> Own<P> {
         let tuple = tuple(&item.flow.key, service.protocol);
         let known = self.pick(scene, service, &tuple).and_then(|slot| {
             let answered = scene.distribution.backend_neighbor(slot)?;
-            let of_flow = scene
-                .distribution
-                .backend_neighbor_of_flow(answered, slot, item.hash);
-            Some(of_flow)
+            let neighbors = &scene.tables.neighbors;
+            let distribution = scene.distribution;
+            Some(distribution.backend_neighbor_of_flow(answered, slot, item.hash, neighbors))
         });
         match known {
             Some(NeighborId::NOWHERE) => Verdict::Drop(Reason::NoRoute),

@@ -166,6 +166,15 @@ impl NeighborTable {
         NonZeroU64::new(self.row(id)?.link.load(Ordering::Acquire)).map(Link)
     }
 
+    /// Whether a neighbor is known not to answer: it has been asked [`MAX_SOLICITATIONS`] times, and nothing came.
+    #[must_use]
+    pub fn is_silent(&self, id: NeighborId) -> bool {
+        self.row(id).is_some_and(|row| {
+            row.link.load(Ordering::Acquire) == 0
+                && row.unanswered.load(Ordering::Relaxed) >= MAX_SOLICITATIONS
+        })
+    }
+
     /// The port of a neighbor's link, resolved or not; `None` for an empty row.
     #[inline]
     #[must_use]

@@ -4,7 +4,8 @@
 //! from the flow and the route's members alone: each member draws a number from the flow's hash, and the highest draw
 //! wins (rendezvous, or highest random weight). So all lcores agree without a word, packets of a flow keep their order,
 //! a member that goes gives up its own flows and moves no other, and one that comes takes only its share.
-//! Not here: which members are alive; dead ones are not in the route that the kernel hands out.
+//! Not here: which members are alive. Those without a carrier are not in the route that the kernel hands out; one that
+//! does not answer is passed over by who asks ([`NextHops::place_among`]).
 //! Easy to get wrong: with unlike weights the draws must be scaled by the logarithm, or the heavier member would take
 //! more than its part.
 
@@ -72,11 +73,17 @@ impl NextHops {
     /// The same as a place in [`iter`](Self::iter).
     #[must_use]
     pub fn place_of_flow(&self, flow: u64) -> usize {
-        let (mut place, mut highest) = (0, f64::NEG_INFINITY);
+        self.place_among(flow, |_| true).unwrap_or(0)
+    }
+
+    /// The same among those places that may be taken; `None` where none may, or there is but one hop.
+    #[must_use]
+    pub fn place_among(&self, flow: u64, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let (mut place, mut highest) = (None, f64::NEG_INFINITY);
         for (at, member) in self.members.iter().enumerate() {
             let draw = member.draw(flow, self.is_even);
-            if draw > highest {
-                (place, highest) = (at, draw);
+            if draw > highest && may(at) {
+                (place, highest) = (Some(at), draw);
             }
         }
         place

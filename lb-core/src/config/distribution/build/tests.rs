@@ -404,7 +404,7 @@ fn a_backend_behind_several_routers_has_a_row_for_each_and_one_for_each_flow() {
         place.neighbors.find(router, PortId(1)).unwrap()
     });
     assert_eq!(built.backend(far).unwrap().neighbor, rows[0]);
-    let of = |flow| built.backend_neighbor_of_flow(answered, far, FlowHash(flow));
+    let of = |flow| built.backend_neighbor_of_flow(answered, far, FlowHash(flow), &place.neighbors);
     let taken: std::collections::BTreeSet<_> = (0..64).map(of).collect();
     assert_eq!(taken, rows.into_iter().collect());
     assert!((0..64).all(|flow| of(flow) == of(flow)));
