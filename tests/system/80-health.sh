@@ -7,6 +7,10 @@
 
 INTERVAL=1 FALL=2
 VIP=192.0.2.10
+# Connections across each event, a second. What is aimed at is 0.2 s more than interval x fall, which is asserted where
+# the machine does nothing else: LB_HEALTH_STRICT=1.
+CONNECTS=10000 RATE=700 SLACK=1.0
+[ -z "${LB_HEALTH_STRICT:-}" ] || SLACK=0.2
 
 # Checks over the exception path, in a service by weights whose servers come back slowly.
 health_lab() {
@@ -47,23 +51,41 @@ heal() { rm -f "$STATE/s1/sick"; }
 unplug() { ip -n "$PREFIX-switch" link set s1 down; }
 plug_in() { ip -n "$PREFIX-switch" link set s1 up; }
 
-# event NAME FAIL MEND [--harmless]: 2,000 connections while s1 fails, and s1 back afterwards.
-event() {
-    local name=$1 log=$STATE/crossing.json at down status=0
-    spawn crossing client python3 "$here/crossing" --connects 2000 --rate 350 --lasting 6 --log "$log" $VIP
-    until_true 5 test -s "$log" || { cat "$STATE/crossing.log"; return 1; }
+# begin_crossing: connections begin, and go on for long enough to see s1 fail and come back with all of its share.
+begin_crossing() {
+    # Of an event that went wrong.
+    until_true 40 gone_by crossing || return 1
+    rm -f "$STATE/episodes" "$STATE/crossing.json"
+    spawn crossing client python3 "$here/crossing" --connects $CONNECTS --rate $RATE --lasting 12 --log "$STATE/crossing.json" $VIP
+    until_true 5 test -s "$STATE/crossing.json" || { cat "$STATE/crossing.log"; return 1; }
     sleep 0.5
+}
+
+# episode FAIL MEND SECONDS: s1 fails, is found down, is mended so long afterwards and found up again; notes when.
+episode() {
+    local at down mended
     at=$(date +%s.%N)
-    "$2" || return 1
-    until_true 8 is_down && down=$(health .health.since) || status=1
+    "$1" || return 1
+    until_true 8 is_down || return 1
+    down=$(health .health.since)
     health .health.why
-    until_true 15 gone_by crossing || status=1
-    "$3" || return 1
-    if [ $status = 0 ]; then
-        python3 "$here/crossed" "$name" "$log" "$at" "$down" $INTERVAL $FALL ${4:+"$4"} | tee -a "$STATE/events" || status=1
-    fi
-    until_true 15 all_up || { ctl backends web4; status=1; }
-    return $status
+    sleep "$3"
+    mended=$(date +%s.%N)
+    "$2" || return 1
+    until_true 15 all_up || { ctl backends web4; return 1; }
+    echo "$at $down $mended $(health .health.since)" >>"$STATE/episodes"
+}
+
+# crossed NAME [--harmless]: what became of the connections.
+crossed() {
+    until_true 40 gone_by crossing || return 1
+    python3 "$here/crossed" "$1" "$STATE/crossing.json" "$STATE/episodes" $CONNECTS $((INTERVAL * FALL)) $SLACK ${2:+"$2"} | tee -a "$STATE/events"
+    return "${PIPESTATUS[0]}"
+}
+
+# event NAME FAIL MEND [--harmless]: s1 fails and comes back while connections are made.
+event() {
+    begin_crossing && episode "$2" "$3" 2 && crossed "$1" ${4:+"$4"}
 }
 
 gone_by() {
@@ -83,17 +105,18 @@ slow_return() {
     [ "$first" -ge 1 ] && [ "$first" -le 60 ] && until_true 10 has_its_share
 }
 
+# Failures too short to be believed change nothing; after those that are long enough it is out until it is up again.
 flapping() {
-    local log=$STATE/crossing.json turn before lines
+    local turn before lines
     before=$(grep -c 'health: web4/s1' "$STATE/box.log")
-    spawn crossing client python3 "$here/crossing" --connects 2400 --rate 300 --log "$log" $VIP
-    for turn in 0.3 0.8 1.5 0.2 1.2; do
+    begin_crossing || return 1
+    for turn in 0.3 0.8 0.2; do
         sicken; sleep "$turn"; heal; sleep 0.4
     done
-    until_true 15 gone_by crossing && until_true 10 all_up || return 1
+    episode sicken heal 0.2 && episode sicken heal 0.2 || return 1
     lines=$(($(grep -c 'health: web4/s1' "$STATE/box.log") - before))
     echo "$(health .health.flaps) flaps, $lines lines in the log"
-    [ $lines -le 7 ] && [ "$(jq -s '[.[] | select(.error)] | length' "$log")" = 0 ] && [ "$(jq -s length "$log")" = 2400 ]
+    [ $lines -le 7 ] && crossed flapping --harmless
 }
 
 if [ ! -e /dev/net/tun ]; then
@@ -108,7 +131,7 @@ else
     check "one that answers 500 gets no new flows, and nobody notices" event erring sicken heal --harmless
     check "one that is unplugged gets no new flows, others' go on" event unplugged unplug plug_in
     check "one that comes back starts slowly" slow_return
-    check "one that flaps harms nobody and does not fill the log" flapping
+    check "one that flaps is out while it is down, harms nobody and does not fill the log" flapping
     [ ! -s "$STATE/events" ] || sed 's/^/    /' "$STATE/events"
     check "the program ends with status 0" timeout 30 "$lab" stop
 fi
