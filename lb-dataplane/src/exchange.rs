@@ -22,7 +22,7 @@ use crate::dpdk::ring::{self, Receiver, RingError, SoleSender};
 
 /// Frames of control traffic that wait for the daemon, per lcore and port.
 pub const CONTROL: u32 = 512;
-/// Other frames that wait for it. At the rate limit of their class that is 8 ms; the daemon sleeps 2 ms at most, and
+/// Other frames that wait for it. At the rate limit of their class that is 8 ms; the daemon sleeps 3 ms at most, and
 /// waits for its CPU at times, since programs that it brings frames to run there too.
 pub const BULK: u32 = 4096;
 /// Frames of the kernel's that wait for a lcore, per port.

@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 /// Pause after a turn that has moved all there was, and shortest pause after one that found nothing.
 const BUNCH: Duration = Duration::from_micros(30);
 /// Longest pause: how long a frame may wait for the daemon, but for the system's own delays.
-pub const LONGEST_NAP: Duration = Duration::from_millis(2);
+pub const LONGEST_NAP: Duration = Duration::from_millis(3);
 /// Pauses that are as long as the silence before them.
 const PARTS: u32 = 32;
 /// Nanoseconds by which the system may lengthen a pause.
@@ -150,7 +150,7 @@ mod tests {
     fn pauses_grow_with_the_silence() {
         let micros = |silence| nap(Duration::from_micros(silence)).as_micros();
         assert_eq!([0, 960, 1_600, 6_400].map(micros), [30, 30, 50, 200]);
-        assert_eq!([32_000, 64_000, 200_000].map(micros), [1000, 2000, 2000]);
+        assert_eq!([32_000, 64_000, 200_000].map(micros), [1000, 2000, 3000]);
         assert_eq!(nap(Duration::from_secs(3600)), LONGEST_NAP);
     }
 
