@@ -15,7 +15,7 @@ use lb_core::id::{BackendSlot, PortId, ServiceSlot};
 use lb_core::route::NextHop;
 use lb_core::wire::MacAddr;
 
-use super::support::{Start, agree, somebody, weights};
+use super::support::{Side, Start, agree, somebody, weights};
 
 /// A service with a backend on the link, and one that only the kernel may know a way to.
 const DOCUMENT: &str = r#"{"interfaces":[{"port":1,"name":"server","addresses":["10.0.0.1/24"]}],
@@ -62,8 +62,8 @@ fn without_the_kernel_a_backend_that_no_route_leads_to_is_refused() {
     assert!(start.side().is_err());
 }
 
-#[test]
-fn with_the_kernel_it_is_taken_and_waits_for_its_route() {
+/// With the document, and a lcore that is between two turns.
+fn beside_the_kernel() -> Side {
     let mut it = Start {
         text: Some(DOCUMENT),
         follows_kernel: true,
@@ -72,6 +72,12 @@ fn with_the_kernel_it_is_taken_and_waits_for_its_route() {
     .side()
     .unwrap();
     it.reader.rest();
+    it
+}
+
+#[test]
+fn with_the_kernel_it_is_taken_and_waits_for_its_route() {
+    let it = beside_the_kernel();
     assert_eq!(unreachable(&it.control), ["far"]);
     assert_eq!(it.control.look(weights), [100, 0]);
     let first = it.control.look(|look| look.generation);
@@ -89,14 +95,7 @@ fn with_the_kernel_it_is_taken_and_waits_for_its_route() {
 
 #[test]
 fn the_network_that_is_in_force_already_makes_no_flip() {
-    let mut it = Start {
-        text: Some(DOCUMENT),
-        follows_kernel: true,
-        ..Start::default()
-    }
-    .side()
-    .unwrap();
-    it.reader.rest();
+    let it = beside_the_kernel();
     let generation = it.control.set_network(network(&["10.9.0.0/16"])).unwrap();
     let flips = it.control.look(|look| look.flips);
     let same = it.control.set_network(network(&["10.9.0.0/16"]));
@@ -106,14 +105,7 @@ fn the_network_that_is_in_force_already_makes_no_flip() {
 
 #[test]
 fn documents_weights_and_checks_are_built_with_the_latest_network() {
-    let mut it = Start {
-        text: Some(DOCUMENT),
-        follows_kernel: true,
-        ..Start::default()
-    }
-    .side()
-    .unwrap();
-    it.reader.rest();
+    let it = beside_the_kernel();
     it.control.set_network(network(&["10.9.0.0/16"])).unwrap();
     let other = DOCUMENT.replace("192.0.2.1", "192.0.2.2");
     assert!(it.control.check(&other).is_ok());
@@ -137,14 +129,7 @@ fn documents_weights_and_checks_are_built_with_the_latest_network() {
 
 #[test]
 fn a_master_that_wants_weight_for_an_unreachable_backend_waits_with_it_and_makes_no_flips() {
-    let mut it = Start {
-        text: Some(DOCUMENT),
-        follows_kernel: true,
-        ..Start::default()
-    }
-    .side()
-    .unwrap();
-    it.reader.rest();
+    let it = beside_the_kernel();
     let wanted = [ServiceWeights {
         service: "web".to_owned(),
         weights: vec![("near".to_owned(), 900), ("far".to_owned(), 300)],
@@ -182,14 +167,7 @@ fn more_neighbors_and_gateways_than_rows_refuse_nothing() {
 
 #[test]
 fn connections_hear_of_another_way_when_no_lcore_works_by_the_old_one() {
-    let mut it = Start {
-        text: Some(DOCUMENT),
-        follows_kernel: true,
-        ..Start::default()
-    }
-    .side()
-    .unwrap();
-    it.reader.rest();
+    let mut it = beside_the_kernel();
     it.control
         .set_network(network(&["203.0.113.0/24"]))
         .unwrap();

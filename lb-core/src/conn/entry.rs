@@ -50,27 +50,6 @@ pub(crate) enum Life {
     Orphan = 4,
 }
 
-/// One look at what a connection is at this moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Glance(u32);
-
-impl Glance {
-    /// Whether the connection is in the table, in a protocol state that has all of these bits.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_live_in(self, bits: u8) -> bool {
-        let live = (Life::Live as u32) << LIFE_SHIFT;
-        self.0 & (LIFE | bits as u32) == live | bits as u32
-    }
-
-    /// Whether the table knows only the forward direction (forwarding `direct`).
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_one_way(self) -> bool {
-        self.0 & ONE_WAY != 0
-    }
-}
-
 const PROTOCOL: u32 = 0xff;
 const FLAGS_SHIFT: u32 = 8;
 const LIFE_SHIFT: u32 = 24;
@@ -260,11 +239,13 @@ impl<const W: usize> Conn<W> {
         }
     }
 
-    /// Life, state and ways, read at once; who sees an entry live sees all that was written before.
+    /// Whether the connection is in the table, in a protocol state that has all of these bits. Who sees that sees all
+    /// that was written before.
     #[inline(always)]
-    #[must_use]
-    pub fn glance(&self) -> Glance {
-        Glance(self.state.load(Ordering::Acquire))
+    pub(crate) fn is_live_in(&self, bits: u8) -> bool {
+        let live = (Life::Live as u32) << LIFE_SHIFT;
+        let word = self.state.load(Ordering::Acquire);
+        word & (LIFE | u32::from(bits)) == live | u32::from(bits)
     }
 
     /// Whether the connection is in the table, neither half-made nor removed.

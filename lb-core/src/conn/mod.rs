@@ -26,7 +26,7 @@ mod tests;
 pub use adopt::Adopted;
 pub use bucket::Probe;
 pub use cells::{Lane, Sweeping};
-pub use entry::{Conn, ConnId, ConnState, Direction, Glance};
+pub use entry::{Conn, ConnId, ConnState, Direction};
 pub use insert::{InsertError, NewConn};
 pub use table::{Buckets, ConnTable, Entries, Found, NotATable};
 

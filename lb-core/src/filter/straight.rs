@@ -79,7 +79,7 @@ where
         } else {
             (Direction::Reverse, Direction::Forward)
         };
-        if !conn.has_key(this, &batch.key(at)) || !conn.glance().is_live_in(SETTLED) {
+        if !conn.has_key(this, &batch.key(at)) || !conn.is_live_in(SETTLED) {
             return None;
         }
         let upper = batch.upper(at).and(LOOKED_AT);
