@@ -31,11 +31,11 @@ streams_go_on() {
     local pid _ status
     spawn streams client bash -c '"$@"; echo "status $?"' streams "$here/streams" ask 2000 \
         192.0.2.10:9000 '[2001:db8:10::10]:9000'
-    until_true 30 grep -q '^moving' "$STATE/streams.log" || { cat "$STATE/streams.log"; return 1; }
+    until_true 90 grep -q '^moving' "$STATE/streams.log" || { cat "$STATE/streams.log"; return 1; }
     kill_and_start || return 1
     read -r pid _ <"$STATE/pids/streams"
     pkill -USR1 -P "$pid"
-    until_true 90 grep -q '^status' "$STATE/streams.log"
+    until_true 240 grep -q '^status' "$STATE/streams.log"
     cat "$STATE/streams.log" "$STATE"/s?-streams.log
     status=$(sed -n 's/^status //p' "$STATE/streams.log")
     [ "$status" = 0 ] && ! grep -q wrong "$STATE"/s?-streams.log

@@ -21,19 +21,21 @@ who_downloads() {
     ctl connections --service web4 --state established --json | jq -er '.connections | if length == 1 then .[0].backend else empty end'
 }
 
-# A running download is whole, and nobody new gets there.
+# A running download is whole, and nobody new gets there. It waits in the middle until the others have been served.
 drain_spares_downloads() {
     local download backend sum
-    "$lab" exec client curl -sS --noproxy '*' --limit-rate 40M --max-time 60 -o "$STATE/download" http://192.0.2.10/big &
+    rm -f "$STATE/go-on"
+    "$lab" exec client curl -sS --noproxy '*' --max-time 120 http://192.0.2.10/big |
+        { head -c 1000000; until [ -e "$STATE/go-on" ]; do sleep 0.05; done; cat; } | sha256sum >"$STATE/sum" &
     download=$!
     until_true 10 who_downloads || return 1
     backend=$(who_downloads)
     ctl drain "web4/$backend" && served 300 || return 1
     [ "${!backend}" = 0 ] || { echo "$backend is drained and got ${!backend} of 300"; return 1; }
-    kill -0 "$download" || { echo "the download was over too early for this test"; return 1; }
+    [ "$(who_downloads)" = "$backend" ] || { echo "the download is over before its time"; return 1; }
+    touch "$STATE/go-on"
     wait "$download" || return 1
-    sum=$(sha256sum <"$STATE/download")
-    rm "$STATE/download"
+    sum=$(<"$STATE/sum")
     [ "$sum" = "$BIG_SHA256  -" ] && ctl enable "web4/$backend" && served 300 && [ "${!backend}" -ge 90 ]
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::kit::until;
+
 /// Longest wait for anything; no test needs it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -94,8 +96,14 @@ impl Client {
         self.try_send("PUT", path, body.as_bytes()).unwrap()
     }
 
-    pub(crate) fn patch(&mut self, path: &str, body: &str) -> Answer {
-        self.try_send("PATCH", path, body.as_bytes()).unwrap()
+    /// Changes something, and tries again while a worker lcore has not taken over what was before: on a busy machine the
+    /// system may keep it from running for a while.
+    #[track_caller]
+    pub(crate) fn change(&mut self, method: &str, path: &str, body: &str) -> Value {
+        until("a change is taken", || {
+            let answer = self.try_send(method, path, body.as_bytes()).unwrap();
+            (answer.status != 503).then(|| answer.done())
+        })
     }
 
     /// The next answer; `None` where the connection ends first.

@@ -21,8 +21,10 @@ use crate::traffic::{DEVICES, Traffic};
 
 /// A slice of time in which packets come out.
 const SLICE: Duration = Duration::from_millis(100);
-/// Slices in a row without a packet that are too many. One may be the system's, which gave the processor to others.
-const EMPTY_MAX: u32 = 5;
+/// Slices with packets that there are at least. One without may be the system's, which gave the processor to others.
+const FULL_MIN: u32 = 10;
+/// Slices in a row without a packet that are too many on any machine.
+const EMPTY_MAX: u32 = 200;
 
 /// The program with four backends and traffic; `meanwhile` is called when the EAL is up, and nothing of ours yet.
 fn started(name: &str, meanwhile: impl FnOnce(&Switch)) -> (Switch, Traffic) {
@@ -46,14 +48,15 @@ fn started(name: &str, meanwhile: impl FnOnce(&Switch)) -> (Switch, Traffic) {
 fn flows_for(traffic: &Traffic, time: Duration, what: &str) -> String {
     let began = Instant::now();
     let first = traffic.seen();
-    let (mut slices, mut least, mut empty) = (0, u64::MAX, 0);
-    while began.elapsed() < time {
+    let (mut slices, mut full, mut least, mut empty) = (0, 0, u64::MAX, 0);
+    while began.elapsed() < time || full < FULL_MIN {
         let before = traffic.seen();
         thread::sleep(SLICE);
         let came = traffic.seen() - before;
         empty = if came > 0 { 0 } else { empty + 1 };
         assert!(empty < EMPTY_MAX, "{what}: no packet up to slice {slices}");
         slices += 1;
+        full += u32::from(came > 0);
         least = least.min(came);
     }
     let rate = (traffic.seen() - first) as f64 / began.elapsed().as_secs_f64();
@@ -109,8 +112,12 @@ fn control_threads_that_stand_still_stop_no_packet() {
     );
     freezer.release();
     assert_eq!(answer.recv_timeout(Duration::from_secs(60)), Ok(200));
-    let patched = client.patch("/v1/services/web/backends/web-0", r#"{"weight": 2}"#);
-    assert_eq!(number(&patched.done(), "/revision"), 2);
+    let patched = client.change(
+        "PATCH",
+        "/v1/services/web/backends/web-0",
+        r#"{"weight": 2}"#,
+    );
+    assert_eq!(number(&patched, "/revision"), 2);
     let after = flows_for(&traffic, Duration::from_secs(1), "after");
     println!("{before}\n{during}\n{after}");
     drop(freezer);
@@ -141,8 +148,12 @@ fn clients_that_hang_stop_no_packet_and_no_other_client() {
         .collect();
     let told = flows_for(&traffic, Duration::from_secs(2), "100 clients that hang");
     let mut client = switch.client();
-    let patched = client.patch("/v1/services/web/backends/web-0", r#"{"weight": 2}"#);
-    assert_eq!(number(&patched.done(), "/revision"), 2);
+    let patched = client.change(
+        "PATCH",
+        "/v1/services/web/backends/web-0",
+        r#"{"weight": 2}"#,
+    );
+    assert_eq!(number(&patched, "/revision"), 2);
     println!("{told}");
     drop(hung);
     ends_well(switch, traffic);
@@ -200,7 +211,11 @@ fn tasks_that_panic_stop_no_packet_and_are_started_again() {
     });
     println!("{told}; {panics} panics");
     assert!(panics >= 2, "{panics}");
-    let patched = client.patch("/v1/services/web/backends/web-0", r#"{"weight": 2}"#);
-    assert_eq!(number(&patched.done(), "/revision"), 2);
+    let patched = client.change(
+        "PATCH",
+        "/v1/services/web/backends/web-0",
+        r#"{"weight": 2}"#,
+    );
+    assert_eq!(number(&patched, "/revision"), 2);
     ends_well(switch, traffic);
 }

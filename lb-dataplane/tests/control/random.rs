@@ -430,7 +430,7 @@ fn behaves_as_it_says(switch: Switch, traffic: Traffic) {
     }
     // In the file as well: the last SIGHUP may still be waiting for its turn.
     fs::write(switch.place.path("lb.json"), document.to_string()).unwrap();
-    client.put("/v1/config", &document.to_string()).done();
+    client.change("PUT", "/v1/config", &document.to_string());
     let web = document["services"].as_array().into_iter().flatten();
     let web = web.clone().find(|service| service["port"] == 80);
     let wanted: Vec<u8> = web
