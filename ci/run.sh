@@ -24,7 +24,11 @@ lint() {
     shellcheck -x "${scripts[@]}"
 }
 
-test() { cargo test --workspace --all-features --locked --no-fail-fast -- --show-output; }
+# Compiled behind the system tests' programs, which have the longest way before them.
+test() {
+    nice -n 5 cargo test --workspace --all-features --locked --no-run
+    cargo test --workspace --all-features --locked --no-fail-fast -- --show-output
+}
 
 doc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --locked; }
 
