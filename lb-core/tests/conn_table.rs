@@ -237,7 +237,9 @@ fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
             32 => u32::MAX >> (first / 32 % 32),
             _ => 0x7fff_0ff5_u32.rotate_left(first / 32),
         };
-        table.probe_burst(&hashes, &mut probes, taken);
+        let elsewhere = table.probe_burst(&hashes, &mut probes, taken);
+        assert_eq!(elsewhere & !taken, 0);
+        table.probe_elsewhere(&hashes, &mut probes, elsewhere);
         table.touch_burst(&probes, taken);
         for (i, (n, (hash, probe))) in numbers
             .into_iter()

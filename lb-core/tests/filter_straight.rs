@@ -4,11 +4,12 @@
 //! Easy to get wrong: the path is only taken by a later packet of the same second, so every case begins with
 //! a whole handshake and one packet each way.
 
-use lb_core::filter::Verdict;
+use lb_core::filter::{BURST, Verdict};
 use lb_core::id::PortId;
-use lb_core::testkit::World;
 use lb_core::testkit::cases::{Flow, Scene};
 use lb_core::testkit::net::{Family, NEAR_CLIENT, ROUTER, plain};
+use lb_core::testkit::world::Size;
+use lb_core::testkit::{TestPacket, World};
 use lb_core::wire::MacAddr;
 
 /// A flow through `nat` on which a packet has gone each way since its handshake.
@@ -44,6 +45,39 @@ fn a_known_flow_loses_a_hop_on_the_way_and_none_leaves_with_no_hop_left() {
             }
         }
     }
+}
+
+#[test]
+fn where_a_twentieth_of_the_flows_lie_in_another_bucket_every_packet_of_a_burst_is_its_own_flow_s()
+{
+    const FLOWS: u16 = 1000;
+    let size = Size {
+        connections: u32::from(FLOWS) * 5 / 4,
+        ..Size::default()
+    };
+    let mut world = World::with_size(&plain(), 2, size).unwrap();
+    let flows: Vec<Flow> = Family::BOTH
+        .into_iter()
+        .flat_map(|family| (1..=FLOWS).map(move |port| Scene { family, port }.nat()))
+        .collect();
+    for flow in &flows {
+        for (port, frame) in [(0, flow.syn()), (1, flow.syn_ack())] {
+            let verdict = world.send_one(port, frame.octets()).verdict;
+            assert_eq!(verdict, Verdict::Forward(PortId(1 - u16::from(port))));
+        }
+    }
+    // Every 37th flow: both families in a burst, in no order of their buckets.
+    let order: Vec<&Flow> = flows.iter().cycle().step_by(37).take(flows.len()).collect();
+    for burst in order.chunks(BURST) {
+        let frames = burst
+            .iter()
+            .map(|flow| TestPacket::new(flow.segment().octets()));
+        let answers = world.send(0, frames.collect());
+        for (flow, answer) in burst.iter().zip(answers) {
+            assert_eq!(answer.frame, flow.there(&flow.segment()).octets());
+        }
+    }
+    assert_eq!(world.counters().dropped_in_all(), 0);
 }
 
 #[test]

@@ -90,13 +90,10 @@ impl Slot {
 ///
 /// Either the slot that matched; or, when none did, the bucket's word 0, the number of keys that have
 /// moved to their alternate bucket: below 2^32, so that nobody takes it for a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe(u64);
 
 impl Probe {
-    /// Of probes that are compared, the last: one that found a slot. Those that found none come first.
-    pub(crate) const SOME_SLOT: Self = Self(u64::MAX);
-
     /// Whether it is already certain that there is no such connection.
     #[inline]
     #[must_use]
@@ -153,7 +150,8 @@ impl Matches {
     /// Number of the first word; 0, which is no slot, when there is none.
     #[inline(always)]
     const fn first(self) -> usize {
-        ((self.0 | 1 << 16).trailing_zeros() % 16 / 2) as usize
+        // Of no bit there are 32 zeros, a multiple of 16.
+        (self.0.trailing_zeros() % 16 / 2) as usize
     }
 
     #[inline]
@@ -199,11 +197,12 @@ impl Bucket {
         )
     }
 
-    /// First half of a search, without any branch: while the bucket is still on its way, nobody knows
-    /// what comes out, and a wrong guess would stop the work on the packets behind until it is there.
+    /// First half of a search, and whether no tag matched. Without any branch: while the bucket is still on its way,
+    /// nobody knows what comes out, and a wrong guess would stop the work on the packets behind until it is there.
     #[inline(always)]
-    pub(crate) fn probe(&self, tag: Tag) -> Probe {
-        Probe(self.slot(self.matches(tag).first()).0)
+    pub(crate) fn probe(&self, tag: Tag) -> (Probe, bool) {
+        let matches = self.matches(tag);
+        (Probe(self.slot(matches.first()).0), matches.0 == 0)
     }
 
     /// Reads from the bucket, so that its line is on its way whatever became of the prefetch.

@@ -5,6 +5,8 @@
 //! Easy to get wrong: a flight is good for the turn of the lcore in which it began. What its probes point to
 //! may be reused after the next [`turn`](super::Filter::turn).
 
+use std::num::NonZero;
+
 use super::rewrite::Family;
 use super::verdict::Verdict;
 use super::{BURST, Reason, Tables};
@@ -42,6 +44,8 @@ pub(super) struct Batch<const W: usize> {
     hashes: [FlowHash; BURST],
     probes: [Probe; BURST],
     pub(super) taken: u32,
+    /// Of these, places whose entries will be known one stage later than those of the others.
+    late: u32,
 }
 
 /// One TCP or UDP packet between two stages.
@@ -82,6 +86,7 @@ impl<const W: usize> Default for Batch<W> {
             hashes: [FlowHash::default(); BURST],
             probes: [Probe::default(); BURST],
             taken: 0,
+            late: 0,
         }
     }
 }
@@ -111,18 +116,27 @@ where
         }
     }
 
-    /// Stage two: match tags, and fetch the entries.
+    /// Stage two: match tags, and fetch the entries, or the other bucket where a key may be.
     #[inline(always)]
     pub(super) fn probe(&mut self, tables: &Tables) {
+        self.late = 0;
         if self.taken != 0 {
-            FlowKey::<W>::table(tables).probe_burst(&self.hashes, &mut self.probes, self.taken);
+            let table = FlowKey::<W>::table(tables);
+            self.late = table.probe_burst(&self.hashes, &mut self.probes, self.taken);
         }
     }
 
-    /// Between stage two and three: waits for all entries together.
+    /// Between stage two and three: looks into the other buckets, and waits for the entries of all other places
+    /// together. The places in the order in which their entries come.
     #[inline(always)]
-    pub(super) fn touch(&self, tables: &Tables) {
-        FlowKey::<W>::table(tables).touch_burst(&self.probes, self.taken);
+    pub(super) fn arrive(&mut self, tables: &Tables) -> [Places; 2] {
+        let table = FlowKey::<W>::table(tables);
+        if self.late != 0 {
+            table.probe_elsewhere(&self.hashes, &mut self.probes, self.late);
+        }
+        let early = self.taken & !self.late;
+        table.touch_burst(&self.probes, early);
+        [Places(early), Places(self.late)]
     }
 
     /// The key in a place.
@@ -184,10 +198,10 @@ pub(super) struct Places(pub(super) u32);
 impl Iterator for Places {
     type Item = usize;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        let lowest = self.0.trailing_zeros();
-        self.0 &= self.0.wrapping_sub(1);
-        (lowest != u32::BITS).then_some(lowest as usize)
+        let bits = NonZero::new(self.0)?;
+        self.0 &= self.0 - 1;
+        Some(bits.trailing_zeros() as usize)
     }
 }

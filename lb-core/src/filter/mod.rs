@@ -489,7 +489,7 @@ impl<P: Packet> Filter<P> {
 /// Stage three for one family; the places whose packets went the straight path, and so were forwarded.
 #[inline]
 fn decide<const W: usize, P: Packet>(
-    batch: &Batch<W>,
+    batch: &mut Batch<W>,
     own: &mut Own<P>,
     scene: Scene<'_>,
     packets: &mut [P],
@@ -502,28 +502,27 @@ where
     if taken == 0 {
         return 0;
     }
-    batch.touch(scene.tables);
+    let places = batch.arrive(scene.tables);
     // No packet begins to wait before the burst is over.
     let nobody_waits = own.pending.is_empty();
     let mut straight = Straight::new(own, scene);
     let (mut unknown, mut turned) = (0, 0);
-    for at in 0..packets.len().min(BURST) {
-        let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) else {
-            break;
-        };
-        if taken >> at & 1 == 0 {
-            continue;
+    for places in places {
+        for at in places {
+            let (Some(packet), Some(verdict)) = (packets.get_mut(at), verdicts.get_mut(at)) else {
+                continue;
+            };
+            if nobody_waits && let Some(port) = straight.send(batch, at, packet) {
+                *verdict = Verdict::Forward(port);
+                continue;
+            }
+            turned |= 1 << at;
+            match own.flow(scene, &batch.item(at), packet) {
+                Some(decided) => *verdict = decided,
+                None => unknown |= 1 << at,
+            }
+            straight = Straight::new(own, scene);
         }
-        if nobody_waits && let Some(port) = straight.send(batch, at, packet) {
-            *verdict = Verdict::Forward(port);
-            continue;
-        }
-        turned |= 1 << at;
-        match own.flow(scene, &batch.item(at), packet) {
-            Some(decided) => *verdict = decided,
-            None => unknown |= 1 << at,
-        }
-        straight = Straight::new(own, scene);
     }
     if unknown != 0 {
         decide_unknown(batch, unknown, own, scene, packets, verdicts);
