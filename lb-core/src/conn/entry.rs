@@ -57,10 +57,12 @@ const LIFE: u32 = 0x7 << LIFE_SHIFT;
 const ONE_WAY: u32 = 1 << 31;
 
 /// A connection. The layout is part of the region (`shared::plain`).
+///
+/// What a packet to the backend needs stands first: for IPv6 that fills one line of two.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Conn<const W: usize> {
-    keys: [[AtomicU64; W]; 2],
+    forward: [AtomicU64; W],
     service: AtomicU32,
     backend: AtomicU32,
     /// Protocol state, flags, [`Life`], and whether only the forward key is in the table.
@@ -68,22 +70,26 @@ pub struct Conn<const W: usize> {
     last_seen: AtomicU32,
     /// Checksum deltas: IP header in the upper half, TCP or UDP in the lower.
     deltas: AtomicU32,
+    forward_sequence: AtomicU32,
+    reverse: [AtomicU64; W],
+    reverse_sequence: AtomicU32,
     next_hop: AtomicU32,
-    sequence: [AtomicU32; 2],
 }
 
 impl<const W: usize> Default for Conn<W> {
     fn default() -> Self {
         let words = || std::array::from_fn(|_| AtomicU64::default());
         Self {
-            keys: [words(), words()],
+            forward: words(),
             service: AtomicU32::default(),
             backend: AtomicU32::default(),
             state: AtomicU32::default(),
             last_seen: AtomicU32::default(),
             deltas: AtomicU32::default(),
+            forward_sequence: AtomicU32::default(),
+            reverse: words(),
+            reverse_sequence: AtomicU32::default(),
             next_hop: AtomicU32::default(),
-            sequence: [AtomicU32::default(), AtomicU32::default()],
         }
     }
 }
@@ -102,10 +108,9 @@ impl<const W: usize> Conn<W> {
 
     #[inline]
     fn words(&self, direction: Direction) -> &[AtomicU64; W] {
-        let [forward, reverse] = &self.keys;
         match direction {
-            Direction::Forward => forward,
-            Direction::Reverse => reverse,
+            Direction::Forward => &self.forward,
+            Direction::Reverse => &self.reverse,
         }
     }
 
@@ -232,10 +237,9 @@ impl<const W: usize> Conn<W> {
 
     #[inline]
     fn sequence_word(&self, direction: Direction) -> &AtomicU32 {
-        let [forward, reverse] = &self.sequence;
         match direction {
-            Direction::Forward => forward,
-            Direction::Reverse => reverse,
+            Direction::Forward => &self.forward_sequence,
+            Direction::Reverse => &self.reverse_sequence,
         }
     }
 
@@ -268,14 +272,14 @@ impl<const W: usize> Conn<W> {
         }
     }
 
-    /// Reads from each line of the entry, so that they are on their way whatever became of the prefetch.
+    /// Reads from each line that a packet in `direction` needs, so that they are on their way whatever became of the
+    /// prefetch.
     #[inline(always)]
-    pub(crate) fn touch_lines(&self) {
-        let [forward, reverse] = &self.keys;
-        forward.first().inspect(|word| touch(word));
+    pub(crate) fn touch_lines(&self, direction: Direction) {
+        self.forward.first().inspect(|word| touch(word));
         if size_of::<Self>() > LINE {
-            const { assert!(W <= 2 || (2 * W - 1) * size_of::<u64>() >= LINE) };
-            reverse.last().inspect(|word| touch(word));
+            const { assert!(cfg!(loom) || W <= 2 || std::mem::offset_of!(Self, reverse) == LINE) };
+            self.words(direction).last().inspect(|word| touch(word));
         }
     }
 
@@ -316,7 +320,7 @@ impl<const W: usize> Conn<W> {
             Ordering::Relaxed,
         );
         let keys = [new.forward, new.reverse.unwrap_or(FlowKey([0; W]))];
-        for (words, key) in self.keys.iter().zip(keys) {
+        for (words, key) in [&self.forward, &self.reverse].into_iter().zip(keys) {
             for (word, k) in words.iter().zip(key.0) {
                 word.store(k, Ordering::Relaxed);
             }
@@ -327,17 +331,16 @@ impl<const W: usize> Conn<W> {
         let deltas = u32::from(new.ip_delta) << 16 | u32::from(new.l4_delta);
         self.deltas.store(deltas, Ordering::Relaxed);
         self.next_hop.store(new.next_hop, Ordering::Relaxed);
-        for (word, sequence) in self.sequence.iter().zip(new.sequence) {
-            word.store(sequence, Ordering::Relaxed);
-        }
+        let [forward, reverse] = new.sequence;
+        self.forward_sequence.store(forward, Ordering::Relaxed);
+        self.reverse_sequence.store(reverse, Ordering::Relaxed);
     }
 
     /// First four words of a free cell, in which the free list keeps its links.
     pub(crate) fn links(&self) -> [&AtomicU64; 4] {
-        let [forward, reverse] = &self.keys;
-        let mut words = forward.iter().chain(reverse);
+        let mut words = self.forward.iter().chain(&self.reverse);
         // Every key has at least two words, so there are always four.
-        std::array::from_fn(|_| words.next().unwrap_or(&self.keys[0][0]))
+        std::array::from_fn(|_| words.next().unwrap_or(&self.forward[0]))
     }
 }
 

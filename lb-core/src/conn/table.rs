@@ -16,7 +16,7 @@ use super::entry::{Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
 use crate::shared::live::LiveCounts;
-use crate::shared::prefetch::{prefetch_item, prefetch_read};
+use crate::shared::prefetch::{LINE, prefetch_line, prefetch_read};
 use crate::shared::region::{Region, TableControl, TableParts, Tick};
 use crate::shared::scaled::Scaled;
 use crate::shared::sync::{AtomicU32, Ordering};
@@ -159,7 +159,7 @@ impl<const W: usize> ConnTable<W> {
                 return false;
             };
             let (probe, is_missing) = buckets.primary(hash).probe(Tag::of(hash));
-            prefetch_item(cells, probe.likely_cell());
+            fetch_likely(cells, probe);
             *place = probe;
             is_missing
         };
@@ -217,7 +217,7 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe(&self, hash: FlowHash) -> Probe {
         let (probe, _) = self.primary(hash).probe(Tag::of(hash));
-        prefetch_item(&self.cells, probe.likely_cell());
+        fetch_likely(&self.cells, probe);
         probe
     }
 
@@ -227,7 +227,7 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe_again(&self, hash: FlowHash) -> Probe {
         let (probe, _) = self.alternate(hash).probe(Tag::of(hash));
-        prefetch_item(&self.cells, probe.likely_cell());
+        fetch_likely(&self.cells, probe);
         // What has moved away from the alternate bucket is not this key.
         if probe.is_elsewhere() {
             Probe::default()
@@ -246,7 +246,7 @@ impl<const W: usize> ConnTable<W> {
         for at in bits(taken) {
             let probe = probes.get(at).copied().unwrap_or_default();
             if let Some(conn) = self.cells.get(probe.likely_cell()) {
-                conn.touch_lines();
+                conn.touch_lines(probe.candidate().direction());
             }
         }
     }
@@ -444,6 +444,18 @@ impl<'a, const W: usize> Entries<'a, W> {
     pub(crate) fn named(self, probe: Probe) -> Option<(Direction, &'a Conn<W>)> {
         let conn = self.0.get(probe.likely_cell())?;
         Some((probe.candidate().direction(), conn))
+    }
+}
+
+/// Starts to bring what will probably be needed of an entry: its first line, and towards the client, where the entry
+/// has two, the second.
+#[inline(always)]
+fn fetch_likely<const W: usize>(cells: &[Conn<W>], probe: Probe) {
+    let cell = probe.likely_cell();
+    prefetch_line(cells, cell, 0);
+    if size_of::<Conn<W>>() > LINE {
+        // Not a branch: the probe itself is still on its way.
+        prefetch_line(cells, cell, probe.candidate().direction() as usize);
     }
 }
 

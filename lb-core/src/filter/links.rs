@@ -6,9 +6,12 @@
 //! Easy to get wrong: what is kept is good for one generation of the distribution, and only until any neighbor's way
 //! changes; then all of it is forgotten, and found again flow by flow.
 
+use std::net::IpAddr;
+
 use super::counters::all_of;
 use crate::config::registry::MAX_BACKENDS;
-use crate::config::{Distribution, PortView};
+use crate::config::{BackendView, Distribution, PortView};
+use crate::flow::KeyV6;
 use crate::id::{BackendSlot, PortId};
 use crate::route::neighbor::{Link, NeighborTable};
 
@@ -52,6 +55,20 @@ impl Way {
     }
 }
 
+/// Address and port of an IPv6 backend, as they stand in the key of its answers: words 0, 1 and 4 of one whose
+/// destination is nobody. An entry has them too, but on a line that a packet to the backend needs for nothing else.
+pub(super) type End = [u64; 3];
+
+/// Ends by backend slot.
+pub(super) type Ends = [End; MAX_BACKENDS as usize];
+
+/// The end at a backend.
+#[inline(always)]
+pub(super) fn end_at(ends: &Ends, slot: BackendSlot) -> End {
+    let at = (slot.0 & (MAX_BACKENDS - 1)) as usize;
+    ends.get(at).copied().unwrap_or_default()
+}
+
 /// Ways by backend slot, as many as there can be.
 pub(super) type Ways = [Way; MAX_BACKENDS as usize];
 
@@ -68,6 +85,8 @@ pub(super) fn way_to(ways: &Ways, slot: BackendSlot) -> &Way {
 #[derive(Debug)]
 pub(super) struct BackendLinks {
     ways: Box<Ways>,
+    /// Good where a way is kept.
+    ends: Box<Ends>,
     /// Slots that may have been filled.
     filled: usize,
     /// Of what they are ways: generation of the distribution, changes of the neighbor table.
@@ -78,6 +97,7 @@ impl Default for BackendLinks {
     fn default() -> Self {
         Self {
             ways: all_of(|| Way::NONE),
+            ends: all_of(End::default),
             filled: 0,
             of: (0, 0),
         }
@@ -109,15 +129,29 @@ impl BackendLinks {
         &self.ways
     }
 
-    /// Keeps a way, found after the last [`renew`](Self::renew).
+    /// All ends, by slot: good where there is a way.
+    #[inline(always)]
+    pub(super) fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// Keeps a way, found after the last [`renew`](Self::renew), and where it ends.
     #[inline]
-    pub(super) fn keep(&mut self, slot: BackendSlot, way: Way) {
+    pub(super) fn keep(&mut self, slot: BackendSlot, way: Way, backend: &BackendView) {
         let at = slot.0 as usize;
-        if let Some(place) = self.ways.get_mut(at) {
-            *place = way;
+        if let (Some(place), Some(end)) = (self.ways.get_mut(at), self.ends.get_mut(at)) {
+            (*place, *end) = (way, end_of(backend));
             self.filled = self.filled.max(at + 1);
         }
     }
+}
+
+fn end_of(backend: &BackendView) -> End {
+    let IpAddr::V6(address) = backend.address else {
+        return End::default();
+    };
+    let [high, low, .., ports] = KeyV6::v6(address.into(), 0, backend.port, 0, 0).0;
+    [high, low, ports]
 }
 
 #[cfg(test)]

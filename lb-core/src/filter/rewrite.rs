@@ -8,14 +8,14 @@
 
 use std::ops::Neg;
 
-use crate::conn::{Conn, ConnTable, Lane};
+use crate::conn::{Conn, ConnTable, Direction, Lane};
 use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::frame::{ETHERNET, IPV4, IPV6};
 use crate::wire::checksum::{self, Delta};
 use crate::wire::octets::Octets;
 use crate::wire::{IpProtocol, MacAddr, ipv4};
 
-use super::links::Way;
+use super::links::{Ends, Way, end_at};
 use super::{Lanes, Tables};
 
 /// The differences that one direction of a connection adds to its checksums.
@@ -79,6 +79,9 @@ pub(super) trait Family<const W: usize>: DirectionKey {
         opposite: &FlowKey<W>,
         deltas: Deltas,
     );
+    /// Of the key of a connection's answers what [`translate`](Self::translate) needs of it on the way to the backend:
+    /// from the entry, where it stands on its first line; else from the end of that way.
+    fn answers(conn: &Conn<W>, ends: &Ends) -> FlowKey<W>;
     /// Differences of the way to the backend, for a connection with these two keys.
     fn deltas(forward: &FlowKey<W>, reverse: &FlowKey<W>) -> Deltas;
 }
@@ -151,6 +154,11 @@ impl Family<2> for KeyV4 {
         set_port::<TO_BACKEND>(upper, l4.1, opposite.ports(), deltas.l4);
     }
 
+    #[inline(always)]
+    fn answers(conn: &Conn<2>, _: &Ends) -> Self {
+        conn.key(Direction::Reverse)
+    }
+
     fn deltas(forward: &Self, reverse: &Self) -> Deltas {
         let (vip, backend) = (forward.addresses().1, reverse.addresses().0);
         let ip = Delta::of_u32(u32::from_be_bytes(vip), u32::from_be_bytes(backend));
@@ -212,6 +220,12 @@ impl Family<5> for KeyV6 {
             ip.put_array::<IPV6_SRC, 16>(dst);
         }
         set_port::<TO_BACKEND>(upper, l4.1, opposite.ports(), deltas.l4);
+    }
+
+    #[inline(always)]
+    fn answers(conn: &Conn<5>, ends: &Ends) -> Self {
+        let [high, low, ports] = end_at(ends, conn.backend());
+        Self([high, low, 0, 0, ports])
     }
 
     fn deltas(forward: &Self, reverse: &Self) -> Deltas {

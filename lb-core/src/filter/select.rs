@@ -106,8 +106,9 @@ impl<P: Packet> Own<P> {
         }
         if let Some(link) = scene.tables.neighbors.link(backend_neighbor)
             && let Some(port) = scene.distribution.port(link.port())
+            && let Some(backend) = scene.distribution.backend(conn.backend())
         {
-            self.links.keep(conn.backend(), Way::new(link, port));
+            (self.links).keep(conn.backend(), Way::new(link, port), backend);
         }
         if is_tcp
             && (item.flow.flags & STEERING != 0 || state != State::Established)

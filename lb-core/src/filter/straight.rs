@@ -15,7 +15,7 @@ use crate::wire::tcp::Flags;
 use super::counters::{Services, of_service};
 use super::flight::{Batch, Upper};
 use super::life::{SETTLED, STEERING};
-use super::links::{Way, Ways, way_to};
+use super::links::{Ends, Way, Ways, way_to};
 use super::rewrite::{Deltas, Family, address_frame};
 use super::select::{noted_way_back, sequence};
 use super::{Own, Scene};
@@ -31,6 +31,7 @@ pub(super) struct Straight<'a, const W: usize> {
     scene: Scene<'a>,
     entries: Entries<'a, W>,
     ways: &'a Ways,
+    ends: &'a Ends,
     services: &'a Services,
 }
 
@@ -45,6 +46,7 @@ where
             scene,
             entries: FlowKey::<W>::table(scene.tables).entries(),
             ways: own.links.ways(),
+            ends: own.links.ends(),
             services: own.counters.services(),
         }
     }
@@ -74,10 +76,10 @@ where
         packet: &mut P,
         conn: &Conn<W>,
     ) -> Option<PortId> {
-        let (this, other) = if TO_BACKEND {
-            (Direction::Forward, Direction::Reverse)
+        let this = if TO_BACKEND {
+            Direction::Forward
         } else {
-            (Direction::Reverse, Direction::Forward)
+            Direction::Reverse
         };
         if !conn.has_key(this, &batch.key(at)) || !conn.is_live_in(SETTLED) {
             return None;
@@ -112,8 +114,12 @@ where
         if !conn.is_one_way() {
             let l4 = (FlowKey::<W>::PLAIN_L4, if is_tcp { TCP } else { UDP });
             let deltas = Deltas::of(conn);
-            let deltas = if TO_BACKEND { deltas } else { -deltas };
-            FlowKey::<W>::translate::<TO_BACKEND>(frame, l4, &conn.key(other), deltas);
+            let (opposite, deltas) = if TO_BACKEND {
+                (FlowKey::<W>::answers(conn, self.ends), deltas)
+            } else {
+                (conn.key(Direction::Forward), -deltas)
+            };
+            FlowKey::<W>::translate::<TO_BACKEND>(frame, l4, &opposite, deltas);
         }
         Some(way.port)
     }

@@ -37,6 +37,13 @@ pub(crate) fn touch(word: &AtomicU64) {
     let _ = word.load(Ordering::Relaxed);
 }
 
+/// Starts to bring one line of item `at` of a slice. Where there is no such item, nothing is gained and nothing lost.
+#[inline(always)]
+pub(crate) fn prefetch_line<T>(items: &[T], at: usize, line: usize) {
+    let item = items.as_ptr().wrapping_add(at).cast::<i8>();
+    prefetch(item.wrapping_add(line * LINE));
+}
+
 #[inline(always)]
 fn prefetch(address: *const i8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
