@@ -1,7 +1,7 @@
 #!/bin/bash
 # Continuous integration: every check of the tree.
 #
-# usage: ci/run.sh STEP...   deps fmt lint test doc optimised loom fuzz schemathesis system bench, each by itself
+# usage: ci/run.sh STEP...   deps fmt lint compiled test doc optimised loom fuzz schemathesis system bench, each by itself
 #        ci/run.sh all       all of them, two at a time; the last line is the sum of their tests
 #
 # `all` leaves each step's output in target/ci/STEP.log and ends what it started when interrupted. Made for two cores.
@@ -24,11 +24,10 @@ lint() {
     shellcheck -x "${scripts[@]}"
 }
 
-# Compiled behind the system tests' programs, which have the longest way before them.
-test() {
-    nice -n 5 cargo test --workspace --all-features --locked --no-run
-    cargo test --workspace --all-features --locked --no-fail-fast -- --show-output
-}
+# What `test` runs.
+compiled() { cargo test --workspace --all-features --locked --no-run; }
+
+test() { cargo test --workspace --all-features --locked --no-fail-fast -- --show-output; }
 
 doc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --locked; }
 
@@ -45,8 +44,8 @@ schemathesis() { ci/schemathesis; }
 
 system() { tests/system/run; }
 
-# What bench measures, built while another lane still has tests.
-optimised() { cargo build --release --locked -p lb-bench -p lb-dataplane; }
+# What `system` runs and `bench` measures.
+optimised() { cargo build --release --locked -p lb-dataplane -p lb-control -p lb-agent -p lb-bench; }
 
 bench() {
     [ -x scripts/bench ] || { echo "skipped: scripts/bench does not exist"; return; }
@@ -57,7 +56,7 @@ bench() {
 limit() {
     case $1 in
     doc | loom | fuzz | schemathesis) echo 900 ;;
-    lint | optimised) echo 1500 ;;
+    lint | compiled | optimised) echo 1500 ;;
     test | system) echo 1800 ;;
     bench) echo 600 ;;
     *) echo 300 ;;
@@ -89,12 +88,15 @@ all() {
     # All is built once.
     export CARGO_INCREMENTAL=0
     trap 'kill $(jobs -p) 2>/dev/null || true; wait; exit 130' INT TERM HUP
-    # Tests look at clocks, and most of them keep a CPU busy: nothing else beside them.
-    lane deps fmt test schemathesis &
+    lane deps fmt compiled &
+    lane optimised &
+    wait
+    # Tests look at clocks, and most of them keep a CPU busy: no compiler beside them.
+    lane test schemathesis &
     lane system &
     wait
     lane lint doc &
-    lane loom optimised fuzz &
+    lane loom fuzz &
     wait
     # Alone: it measures.
     lane bench &
@@ -105,7 +107,7 @@ all() {
 [ $# -gt 0 ] || { sed -n '2,/^set /{/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 for step in "$@"; do
     case $step in
-    deps | fmt | lint | test | doc | optimised | loom | fuzz | schemathesis | system | bench | all) "$step" ;;
+    deps | fmt | lint | compiled | test | doc | optimised | loom | fuzz | schemathesis | system | bench | all) "$step" ;;
     *) echo "ci: there is no step $step" >&2; exit 2 ;;
     esac
 done
