@@ -1,7 +1,7 @@
 #!/bin/bash
 # Continuous integration: every check of the tree.
 #
-# usage: ci/run.sh STEP...   deps fmt lint compiled test doc optimised loom fuzz schemathesis system bench, each by itself
+# usage: ci/run.sh STEP...   deps fmt lint test doc optimised loom fuzz schemathesis system bench, each by itself
 #        ci/run.sh all       all of them, two at a time; the last line is the sum of their tests
 #
 # `all` leaves each step's output in target/ci/STEP.log and ends what it started when interrupted. Made for two cores.
@@ -24,9 +24,6 @@ lint() {
     shellcheck -x "${scripts[@]}"
 }
 
-# What `test` runs.
-compiled() { cargo test --workspace --all-features --locked --no-run; }
-
 test() { cargo test --workspace --all-features --locked --no-fail-fast -- --show-output; }
 
 doc() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --locked; }
@@ -44,8 +41,8 @@ schemathesis() { ci/schemathesis; }
 
 system() { tests/system/run; }
 
-# What `system` runs and `bench` measures.
-optimised() { cargo build --release --locked -p lb-dataplane -p lb-control -p lb-agent -p lb-bench; }
+# What bench measures, built while another lane still has tests.
+optimised() { cargo build --release --locked -p lb-bench -p lb-dataplane; }
 
 bench() {
     [ -x scripts/bench ] || { echo "skipped: scripts/bench does not exist"; return; }
@@ -56,7 +53,7 @@ bench() {
 limit() {
     case $1 in
     doc | loom | fuzz | schemathesis) echo 900 ;;
-    lint | compiled | optimised) echo 1500 ;;
+    lint | optimised) echo 1500 ;;
     test | system) echo 1800 ;;
     bench) echo 600 ;;
     *) echo 300 ;;
@@ -88,15 +85,9 @@ all() {
     # All is built once.
     export CARGO_INCREMENTAL=0
     trap 'kill $(jobs -p) 2>/dev/null || true; wait; exit 130' INT TERM HUP
-    lane deps fmt compiled &
-    lane optimised &
-    wait
-    # Tests look at clocks, and most of them keep a CPU busy: no compiler beside them.
-    lane test schemathesis &
-    lane system &
-    wait
-    lane lint doc &
-    lane loom fuzz &
+    # In this order the system tests that want most of two CPUs are over when other tests begin, which poll as well.
+    lane fmt lint doc test optimised &
+    lane deps system loom fuzz schemathesis &
     wait
     # Alone: it measures.
     lane bench &
@@ -107,7 +98,7 @@ all() {
 [ $# -gt 0 ] || { sed -n '2,/^set /{/^# shellcheck/d;/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 for step in "$@"; do
     case $step in
-    deps | fmt | lint | compiled | test | doc | optimised | loom | fuzz | schemathesis | system | bench | all) "$step" ;;
+    deps | fmt | lint | test | doc | optimised | loom | fuzz | schemathesis | system | bench | all) "$step" ;;
     *) echo "ci: there is no step $step" >&2; exit 2 ;;
     esac
 done

@@ -2,7 +2,9 @@
 //!
 //! No counterpart in the patent. The other end of `net_memif` ports: `net_pcap` with `infinite_rx=1` gives a lcore all
 //! that it can take, and no system test could say of it what a million packets a second suffer.
-//! It ends after a time or with SIGTERM, and prints one line, JSON, with what it sent to each port.
+//! It ends after a time or with SIGTERM, and prints one line, JSON, with what it sent to each port. With `--stay` it then
+//! keeps the ports until the next SIGTERM: the driver of DPDK 22.11 unmaps the rings of an end that goes away under the
+//! lcore that polls them, which ends the switch with SIGSEGV once in a while.
 //! Easy to get wrong: packets are due by the clock. A source that is kept from its CPU, or a ring that is full,
 //! must show in the counts and not as a lower rate; who measures gives it a priority of its own (`chrt --fifo`).
 
@@ -50,6 +52,9 @@ struct Options {
     /// Its CPU
     #[arg(long, default_value_t = 0)]
     cpu: u32,
+    /// Keep the ports after that, until another SIGTERM
+    #[arg(long)]
+    stay: bool,
 }
 
 /// What goes where.
@@ -91,10 +96,7 @@ struct Sent {
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lb-bench-source: {error:#}");
             ExitCode::FAILURE
@@ -102,7 +104,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<String> {
+fn run(options: &Options) -> Result<()> {
     let mut words = vec!["lb-bench-source".to_owned(), "--no-telemetry".to_owned()];
     words.push(format!("--lcores=0@{}", options.cpu));
     words.extend(["--no-pci", "--no-huge", "-m"].map(str::to_owned));
@@ -118,9 +120,9 @@ fn run(options: &Options) -> Result<String> {
         )
     }));
     let (eal, _) = Eal::init(words)?;
-    let sent = send(&eal, options)?;
+    send(&eal, options)?;
     eal.close()?;
-    Ok(serde_json::to_string(&sent)?)
+    Ok(())
 }
 
 /// One target while it is sent to.
@@ -133,7 +135,8 @@ struct Flow {
     sent: Sent,
 }
 
-fn send(eal: &Eal, options: &Options) -> Result<Vec<Sent>> {
+/// Sends, and prints what it sent.
+fn send(eal: &Eal, options: &Options) -> Result<()> {
     let settings = mempool::Settings {
         count: MBUFS,
         cache: 0,
@@ -195,7 +198,13 @@ fn send(eal: &Eal, options: &Options) -> Result<Vec<Sent>> {
         }
         sleep(NAP);
     }
-    Ok(flows.into_iter().map(Flow::finish).collect())
+    ended.store(!options.stay, Ordering::Relaxed);
+    let sent: Vec<Sent> = flows.into_iter().map(Flow::finish).collect();
+    println!("{}", serde_json::to_string(&sent)?);
+    while !ended.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 impl Flow {
