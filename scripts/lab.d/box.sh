@@ -80,9 +80,9 @@ lab_start() {
 lab_stop() {
     [ $# -eq 0 ] || fail "stop takes no option, not \"$1\""
     [ -e "$STATE/pids/$BOX" ] || fail "the box was not started"
-    if ! end TERM 10 "$STATE/pids/$BOX"; then
+    if ! end TERM 25 "$STATE/pids/$BOX"; then
         end KILL 5 "$STATE/pids/$BOX" || true
-        fail "the program did not end within 10 s of SIGTERM and was killed"
+        fail "the program did not end within 25 s of SIGTERM and was killed"
     fi
     until_true 5 test -s "$STATE/$BOX.exit" || fail "the program's exit status is not known"
     local status
