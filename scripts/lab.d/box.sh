@@ -56,7 +56,9 @@ lab_start() {
     ! runs "$STATE/pids/$BOX" || fail "the box runs already: scripts/lab stop ends it"
     file=$(program)
     [ -x "$file" ] || fail "there is no program $file: build it with cargo build --release"
-    # A program that was killed still holds its hugepages.
+    # The status of a program that was killed is on its way, and would pass for this one's.
+    [ ! -e "$STATE/pids/$BOX" ] || until_true 5 test -s "$STATE/$BOX.exit" || true
+    # It still holds its hugepages.
     remove_dpdk_files "$BOX"
     mapfile -t args < <(eal)
     [ ! -e "$STATE/one-armed" ] || ports=0
@@ -80,9 +82,9 @@ lab_start() {
 lab_stop() {
     [ $# -eq 0 ] || fail "stop takes no option, not \"$1\""
     [ -e "$STATE/pids/$BOX" ] || fail "the box was not started"
-    if ! end TERM 25 "$STATE/pids/$BOX"; then
+    if ! end TERM 10 "$STATE/pids/$BOX"; then
         end KILL 5 "$STATE/pids/$BOX" || true
-        fail "the program did not end within 25 s of SIGTERM and was killed"
+        fail "the program did not end within 10 s of SIGTERM and was killed"
     fi
     until_true 5 test -s "$STATE/$BOX.exit" || fail "the program's exit status is not known"
     local status
