@@ -113,9 +113,11 @@ flapping() {
     local turn before lines
     before=$(grep -c 'health: web4/s1' "$STATE/box.log")
     begin_crossing || return 1
-    for turn in 0.3 0.8 0.2; do
-        sicken; sleep "$turn"; heal; sleep 0.4
+    # A check that succeeds lies between any two that fail.
+    for turn in 0.3 0.8; do
+        sicken; sleep "$turn"; heal; sleep 1.3
     done
+    all_up || return 1
     episode sicken heal 0.2 && episode sicken heal 0.2 || return 1
     lines=$(($(grep -c 'health: web4/s1' "$STATE/box.log") - before))
     echo "$(health .health.flaps) flaps, $lines lines in the log"
