@@ -378,15 +378,9 @@ fn write_address(sip: &mut SipHasher13, address: IpAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::world::SECRET;
 
-    const KEY: TableKey = TableKey([
-        0x9e37_79b9_7f4a_7c15,
-        0xbf58_476d_1ce4_e5b9,
-        0x94d0_49bb_1331_11eb,
-        0xd6e8_feb8_6659_fd93,
-        0xa076_1d64_78bd_642f,
-        0xe703_7ed1_a0b4_28db,
-    ]);
+    const KEY: TableKey = SECRET.table_key;
 
     #[test]
     fn the_two_directions_of_a_flow_have_different_keys() {

@@ -83,7 +83,7 @@ pub struct World {
 }
 
 /// As random as a region's: with small words the hash is weak.
-const SECRET: Secret = Secret {
+pub(crate) const SECRET: Secret = Secret {
     table_key: TableKey([
         0x9e37_79b9_7f4a_7c15,
         0xbf58_476d_1ce4_e5b9,
