@@ -24,7 +24,7 @@ use lb_core::wire::MacAddr;
 use parking_lot::Mutex;
 
 use crate::doors::Doors;
-use crate::dpdk::eal::{Eal, InitError};
+use crate::dpdk::eal::{CloseError, Eal, InitError};
 use crate::dpdk::port::{self, Info, Port};
 use crate::engine::Time;
 use crate::exception_path;
@@ -79,7 +79,13 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
     }
     let outcome = run_with(&eal, &options, text, wants_huge, signals);
     // The pools are counted even when the run failed; the first failure is the one to tell.
-    let closed = eal.close().map_err(Failure::from);
+    let closed = match eal.close() {
+        Err(kept @ CloseError::Kept { .. }) => {
+            let _ = writeln!(io::stdout(), "note: {kept}");
+            Ok(())
+        }
+        other => other.map_err(Failure::from),
+    };
     outcome.and(closed)
 }
 

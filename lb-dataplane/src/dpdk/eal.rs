@@ -105,6 +105,17 @@ pub enum CloseError {
         /// How many are out.
         missing: u32,
     },
+    /// The same, where a driver is known to keep what it has filled its device's rings with: nobody's fault, and no
+    /// harm where the process ends.
+    #[error("{driver} has kept {kept} mbufs of pool {pool}, as it does")]
+    Kept {
+        /// The driver.
+        driver: String,
+        /// Name of the pool.
+        pool: String,
+        /// How many it has kept, if nobody else has one.
+        kept: u32,
+    },
     /// DPDK's own clean-up failed.
     #[error("DPDK cannot clean up: {0}")]
     Refused(Errno),
@@ -119,11 +130,17 @@ pub struct Eal {
     pools: RefCell<Vec<Pool>>,
     /// Ports that were opened; a port that was closed is gone for good.
     opened: RefCell<BTreeSet<PortId>>,
+    /// Driver of one of them, if there is one among [`KEEPERS`].
+    keeper: RefCell<Option<String>>,
     missing_devices: Vec<String>,
     is_closed: bool,
     /// The main lcore is a thread, and lcores are launched from it only.
     _main_lcore: PhantomData<*mut ()>,
 }
+
+/// Drivers that, when closed, do not give back the mbufs in their devices' rings: net_af_xdp, up to DPDK 22.11 at least,
+/// those that it lent to the kernel to receive into.
+const KEEPERS: [&str; 1] = ["net_af_xdp"];
 
 /// True from the first attempt on: the EAL cannot be tried again after every failure.
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -155,6 +172,7 @@ impl Eal {
             up: Arc::new(()),
             pools: RefCell::default(),
             opened: RefCell::default(),
+            keeper: RefCell::default(),
             missing_devices: vdevs(&words)
                 .filter(|name| !has_port(name))
                 .map(str::to_owned)
@@ -250,9 +268,14 @@ impl Eal {
         for pool in self.pools.borrow().iter() {
             let missing = pool.in_use();
             if missing > 0 {
-                return Err(CloseError::MbufsOut {
-                    pool: pool.name().to_owned(),
-                    missing,
+                let pool = pool.name().to_owned();
+                return Err(match self.keeper.take() {
+                    Some(driver) => CloseError::Kept {
+                        driver,
+                        pool,
+                        kept: missing,
+                    },
+                    None => CloseError::MbufsOut { pool, missing },
                 });
             }
         }
@@ -278,9 +301,12 @@ impl Eal {
         self.opened.borrow().contains(&port)
     }
 
-    /// Notes that a port has been opened.
-    pub(super) fn note_opened(&self, port: PortId) {
+    /// Notes that a port has been opened, and its driver.
+    pub(super) fn note_opened(&self, port: PortId, driver: &str) {
         self.opened.borrow_mut().insert(port);
+        if KEEPERS.contains(&driver) {
+            self.keeper.replace(Some(driver.to_owned()));
+        }
     }
 }
 

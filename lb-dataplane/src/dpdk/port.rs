@@ -152,7 +152,7 @@ impl Port {
         setup::configure(&info, settings)?;
         setup::set_up_queues(&info, settings)?;
         setup::set_mtu(&info, settings)?;
-        eal.note_opened(id);
+        eal.note_opened(id, &info.driver);
         let device = Arc::new(Device {
             id,
             name: info.device.clone(),
