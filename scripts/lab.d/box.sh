@@ -24,15 +24,17 @@ memory() {
     fi
 }
 
-# eal: EAL options for the box, one a line. 4,096 frames of ring let a port wait for a busy CPU.
+# eal DRIVER: EAL options for the box, one a line. 4,096 frames of ring let a port wait for a busy CPU. net_af_xdp would make
+# a system call for each look into an empty ring, on a kernel that could then poll a NIC; a veth is none.
 eal() {
-    local port number=0
+    local port number=0 options=framecnt=4096
+    [ "$1" != net_af_xdp ] || options=busy_budget=0
     printf '%s\n' --lcores "$(lcores)"
     memory | tr ' ' '\n'
     printf '%s\n' --no-pci --file-prefix "$PREFIX$OF"
     for port in client server; do
         if [ "$port" = client ] && [ -e "$STATE/one-armed" ]; then continue; fi
-        echo "--vdev=net_af_packet$number,iface=$port,framecnt=4096"
+        echo "--vdev=$1$number,iface=$port,$options"
         number=$((number + 1))
     done
     # Ports that a test adds, one a line.
@@ -49,8 +51,9 @@ box_answers() {
 }
 
 lab_start() {
-    local file args ports=0,1
+    local file args ports=0,1 driver=net_af_packet
     [ -d "$STATE" ] || fail "$PREFIX is down: run scripts/lab up first"
+    [ "${1:-}" != --af-xdp ] || { driver=net_af_xdp; shift; }
     [ "${1:-}" != -- ] || shift
     [ -e "/run/netns/$PREFIX-$BOX" ] || fail "there is no $BOX: scripts/lab up --router builds two boxes"
     ! runs "$STATE/pids/$BOX" || fail "the box runs already: scripts/lab stop ends it"
@@ -60,7 +63,7 @@ lab_start() {
     [ ! -e "$STATE/pids/$BOX" ] || until_true 5 test -s "$STATE/$BOX.exit" || true
     # It still holds its hugepages.
     remove_dpdk_files "$BOX"
-    mapfile -t args < <(eal)
+    mapfile -t args < <(eal "$driver")
     [ ! -e "$STATE/one-armed" ] || ports=0
     [ ! -e "$STATE/vdevs" ] || ports=$(grep -c '^--vdev=' < <(printf '%s\n' "${args[@]}") | awk '{ for (n = 0; n < $1; n++) printf "%s%d", n ? "," : "", n }')
     args+=(-- --ports "$ports" --config "$STATE/lb$OF.json" --report "$STATE/report$OF.json" --state "$STATE/state$OF" "$@")
