@@ -1,9 +1,10 @@
 //! TCP frames of a flow: what all have in common, and the few octets in which they differ.
 //!
 //! No counterpart in the patent. A template is a whole frame; a [`Stamp`] is what one flow puts over it:
-//! addresses, ports and checksums, computed beforehand. Receiving is then a copy and two or three stores, as a
+//! addresses, ports and checksums, computed beforehand. Receiving is then a copy and three or four stores, as a
 //! NIC's DMA costs the processor nothing.
-//! Easy to get wrong: stamps are read in the order of replay, so they lie in that order in memory.
+//! Easy to get wrong: stamps are read in the order of replay, so they lie in that order in memory; and they are
+//! good for templates with other sequence numbers too, whose low half the urgent pointer cancels out of the checksum.
 
 use lb_core::wire::checksum::Sum;
 use lb_core::wire::tcp::Flags;
@@ -41,9 +42,8 @@ pub trait Stamp: Copy + Send + Sync + 'static {
     /// What a flow's packets need over the template.
     fn new(template: &Self::Frame, src: End, dst: End) -> Self;
 
-    /// Receives a packet into a buffer. `sequence` is a ones' complement sum that the TCP checksum takes in,
-    /// for a sequence number that changed since the stamp was made; 0 where it did not.
-    fn put(&self, template: &Self::Frame, sequence: u16, buffer: &mut Buffer);
+    /// Receives a packet into a buffer. `template` may differ from the stamp's own in the sequence number's low half.
+    fn put(&self, template: &Self::Frame, buffer: &mut Buffer);
 
     /// Destination address and port of a frame after the filter.
     fn destination(frame: &[u8]) -> Option<End>;
@@ -77,15 +77,9 @@ fn emit_tcp(frame: &mut [u8], at: usize, common: &Common) {
     put(frame, at + 8, &common.acknowledgment.to_be_bytes());
     put(frame, at + 12, &[0x50, common.flags.0]);
     put(frame, at + 14, &0x2000_u16.to_be_bytes());
-}
-
-/// Folds one more word into a checksum that is right without it.
-#[inline]
-fn take_in(checksum: [u8; 2], word: u16) -> [u8; 2] {
-    let sum = u32::from(!u16::from_be_bytes(checksum)) + u32::from(word);
-    #[expect(clippy::cast_possible_truncation, reason = "17 bits folded into 16")]
-    let folded = (sum + (sum >> 16)) as u16;
-    (!folded).to_be_bytes()
+    // Means nothing without its flag.
+    let [_, _, high, low] = common.sequence.to_be_bytes();
+    put(frame, at + 18, &[!high, !low]);
 }
 
 #[expect(
@@ -129,10 +123,10 @@ impl Stamp for StampV4 {
     }
 
     #[inline]
-    fn put(&self, template: &Self::Frame, sequence: u16, buffer: &mut Buffer) {
+    fn put(&self, template: &Self::Frame, buffer: &mut Buffer) {
         if let Some(frame) = buffer.receive(template) {
             put(frame, 24, &self.middle);
-            put(frame, 50, &take_in(self.tcp, sequence));
+            put(frame, 50, &self.tcp);
         }
     }
 
@@ -175,10 +169,10 @@ impl Stamp for StampV6 {
     }
 
     #[inline]
-    fn put(&self, template: &Self::Frame, sequence: u16, buffer: &mut Buffer) {
+    fn put(&self, template: &Self::Frame, buffer: &mut Buffer) {
         if let Some(frame) = buffer.receive(template) {
             put(frame, 22, &self.middle);
-            put(frame, 70, &take_in(self.tcp, sequence));
+            put(frame, 70, &self.tcp);
         }
     }
 
@@ -231,7 +225,7 @@ mod tests {
             let sequence = COMMON.sequence | u32::from(low);
             let template = StampV4::template(&Common { sequence, ..COMMON });
             let mut buffer = Buffer::default();
-            stamp.put(&template, low, &mut buffer);
+            stamp.put(&template, &mut buffer);
             let frame = buffer.head();
             let parsed = parse(frame, frame.len(), port_mac(0));
             assert!(matches!(parsed, Parsed::FlowV4(flow) if flow.flags == Flags::ACK.0));
@@ -246,7 +240,7 @@ mod tests {
         let (src, dst) = ends(0x2001_0db8 << 96 | 5);
         let template = StampV6::template(&COMMON);
         let mut buffer = Buffer::default();
-        StampV6::new(&template, src, dst).put(&template, 0, &mut buffer);
+        StampV6::new(&template, src, dst).put(&template, &mut buffer);
         let frame = buffer.head();
         assert!(matches!(
             parse(frame, frame.len(), port_mac(0)),

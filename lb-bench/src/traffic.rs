@@ -76,7 +76,7 @@ impl<S: Stamp> Stream<S> {
             }
             let (these, others) = rest.split_at_mut(count);
             for (buffer, stamp) in these.iter_mut().zip(stamps) {
-                stamp.put(&self.template, self.pass, buffer);
+                stamp.put(&self.template, buffer);
             }
             self.at += count;
             rest = others;

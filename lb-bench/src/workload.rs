@@ -200,7 +200,7 @@ impl Workload {
         shuffled(self.flows, CREATION).into_iter().map(move |flow| {
             let Ends { src, dst } = ends(flow);
             let mut buffer = Buffer::default();
-            S::new(&template, src, dst).put(&template, 0, &mut buffer);
+            S::new(&template, src, dst).put(&template, &mut buffer);
             buffer
         })
     }
@@ -316,7 +316,7 @@ fn send<S: Stamp>(
     let template = S::template(&common);
     for (buffer, &flow) in burst.iter_mut().zip(flows) {
         let Ends { src, dst } = ends(flow);
-        S::new(&template, src, dst).put(&template, 0, buffer);
+        S::new(&template, src, dst).put(&template, buffer);
     }
     switch.burst(port, burst);
 }

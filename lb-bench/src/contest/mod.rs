@@ -246,7 +246,7 @@ impl<'a> Contest<'a> {
             capture::write(&self.file(name), |number, buffer| {
                 let flow = order.get(number as usize).map(|&flow| ends(flow));
                 flow.is_some_and(|ends| {
-                    S::new(&template, ends.src, ends.dst).put(&template, 0, buffer);
+                    S::new(&template, ends.src, ends.dst).put(&template, buffer);
                     true
                 })
             })?;

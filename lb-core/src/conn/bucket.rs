@@ -51,7 +51,7 @@ impl Default for Bucket {
     }
 }
 
-/// Contents of a slot: tag (32 bits, never zero), direction (1), a bit that is always 0, cell number (30).
+/// Contents of a slot: tag (32 bits, an odd number), direction (1), a bit that is always 0, cell number (30).
 /// Zero is an empty slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
@@ -129,7 +129,7 @@ impl Probe {
     }
 }
 
-/// Low bits of a hash; never zero, so that no empty slot matches, and neither does word 0.
+/// Low bits of a hash, the lowest set: never zero, so that no empty slot matches, and neither does word 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tag(u32);
 
@@ -137,8 +137,7 @@ impl Tag {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
     pub(crate) const fn of(hash: FlowHash) -> Self {
-        let tag = hash.0 as u32;
-        Self(if tag == 0 { 1 } else { tag })
+        Self(hash.0 as u32 | 1)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::flow::FlowKey;
 use crate::id::{BackendSlot, ServiceSlot};
 use crate::shared::prefetch::{LINE, touch};
 use crate::shared::region::Tick;
-use crate::shared::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::shared::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Number of a connection's cell in the table, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,15 @@ pub enum Direction {
     Forward,
     /// From the backend to the client.
     Reverse,
+}
+
+/// The directions whose keys are in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Both: forwarding `nat`.
+    BothWays,
+    /// Only the forward one: forwarding `direct`.
+    OneWay,
 }
 
 /// The part of a connection's state that the filter defines.
@@ -68,8 +77,9 @@ pub struct Conn<const W: usize> {
     /// Protocol state, flags, [`Life`], and whether only the forward key is in the table.
     state: AtomicU32,
     last_seen: AtomicU32,
-    /// Checksum deltas: IP header in the upper half, TCP or UDP in the lower.
-    deltas: AtomicU32,
+    /// Checksum differences on the way to the backend, of the IP header and of TCP or UDP.
+    ip_delta: AtomicU16,
+    l4_delta: AtomicU16,
     forward_sequence: AtomicU32,
     reverse: [AtomicU64; W],
     reverse_sequence: AtomicU32,
@@ -85,7 +95,8 @@ impl<const W: usize> Default for Conn<W> {
             backend: AtomicU32::default(),
             state: AtomicU32::default(),
             last_seen: AtomicU32::default(),
-            deltas: AtomicU32::default(),
+            ip_delta: AtomicU16::default(),
+            l4_delta: AtomicU16::default(),
             forward_sequence: AtomicU32::default(),
             reverse: words(),
             reverse_sequence: AtomicU32::default(),
@@ -195,13 +206,9 @@ impl<const W: usize> Conn<W> {
     /// complements serve the other way (RFC 1624, eqn 3).
     #[inline]
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "takes fields out of a word"
-    )]
     pub fn deltas(&self) -> (u16, u16) {
-        let word = self.deltas.load(Ordering::Relaxed);
-        ((word >> 16) as u16, word as u16)
+        let [ip, l4] = [&self.ip_delta, &self.l4_delta].map(|delta| delta.load(Ordering::Relaxed));
+        (ip, l4)
     }
 
     /// Way back to the client, in the filter's numbers.
@@ -243,13 +250,17 @@ impl<const W: usize> Conn<W> {
         }
     }
 
-    /// Whether the connection is in the table, in a protocol state that has all of these bits. Who sees that sees all
-    /// that was written before.
+    /// For a connection in the table, in a protocol state that has all of these bits: in which directions it is known.
+    /// Who sees that sees all that was written before.
     #[inline(always)]
-    pub(crate) fn is_live_in(&self, bits: u8) -> bool {
-        let live = (Life::Live as u32) << LIFE_SHIFT;
-        let word = self.state.load(Ordering::Acquire);
-        word & (LIFE | u32::from(bits)) == live | u32::from(bits)
+    pub(crate) fn live_in(&self, bits: u8) -> Option<Known> {
+        let both_ways = (Life::Live as u32) << LIFE_SHIFT | u32::from(bits);
+        let one_way = both_ways | ONE_WAY;
+        match self.state.load(Ordering::Acquire) & (LIFE | ONE_WAY | u32::from(bits)) {
+            word if word == both_ways => Some(Known::BothWays),
+            word if word == one_way => Some(Known::OneWay),
+            _ => None,
+        }
     }
 
     /// Whether the connection is in the table, neither half-made nor removed.
@@ -328,8 +339,8 @@ impl<const W: usize> Conn<W> {
         self.service.store(new.service.0, Ordering::Relaxed);
         self.backend.store(new.backend.0, Ordering::Relaxed);
         self.last_seen.store(new.now.0, Ordering::Relaxed);
-        let deltas = u32::from(new.ip_delta) << 16 | u32::from(new.l4_delta);
-        self.deltas.store(deltas, Ordering::Relaxed);
+        self.ip_delta.store(new.ip_delta, Ordering::Relaxed);
+        self.l4_delta.store(new.l4_delta, Ordering::Relaxed);
         self.next_hop.store(new.next_hop, Ordering::Relaxed);
         let [forward, reverse] = new.sequence;
         self.forward_sequence.store(forward, Ordering::Relaxed);

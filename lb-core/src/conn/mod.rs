@@ -26,6 +26,7 @@ mod tests;
 pub use adopt::Adopted;
 pub use bucket::Probe;
 pub use cells::{Lane, Sweeping};
+pub(crate) use entry::Known;
 pub use entry::{Conn, ConnId, ConnState, Direction};
 pub use insert::{InsertError, NewConn};
 pub use table::{Buckets, ConnTable, Entries, Found, NotATable};

@@ -6,7 +6,7 @@
 //! Not here: every other packet; [`flow`](super::Own::flow) makes none of these conditions.
 //! Easy to get wrong: a packet that is turned away must be as it came. All conditions come before the first change.
 
-use crate::conn::{Conn, Direction, Entries};
+use crate::conn::{Conn, Direction, Entries, Known};
 use crate::flow::{FlowKey, Protocol};
 use crate::id::PortId;
 use crate::packet::Packet;
@@ -61,15 +61,23 @@ where
         packet: &mut P,
     ) -> Option<PortId> {
         let (direction, conn) = self.entries.named(batch.probed(at))?;
-        match direction {
-            Direction::Forward => self.pass::<true, P>(batch, at, packet, conn),
-            Direction::Reverse => self.pass::<false, P>(batch, at, packet, conn),
+        match (direction, conn.live_in(SETTLED)?) {
+            (Direction::Forward, Known::BothWays) => {
+                self.pass::<true, true, P>(batch, at, packet, conn)
+            }
+            (Direction::Forward, Known::OneWay) => {
+                self.pass::<true, false, P>(batch, at, packet, conn)
+            }
+            (Direction::Reverse, Known::BothWays) => {
+                self.pass::<false, true, P>(batch, at, packet, conn)
+            }
+            (Direction::Reverse, Known::OneWay) => None,
         }
     }
 
-    /// The same for one direction.
+    /// The same for one direction, with or without translation.
     #[inline(always)]
-    fn pass<const TO_BACKEND: bool, P: Packet>(
+    fn pass<const TO_BACKEND: bool, const TRANSLATES: bool, P: Packet>(
         &self,
         batch: &Batch<W>,
         at: usize,
@@ -81,7 +89,7 @@ where
         } else {
             Direction::Reverse
         };
-        if !conn.has_key(this, &batch.key(at)) || !conn.is_live_in(SETTLED) {
+        if !conn.has_key(this, &batch.key(at)) {
             return None;
         }
         let upper = batch.upper(at).and(LOOKED_AT);
@@ -111,7 +119,7 @@ where
             counters.packets.add(1);
             counters.octets.add(octets as u64);
         }
-        if !conn.is_one_way() {
+        if TRANSLATES {
             let l4 = (FlowKey::<W>::PLAIN_L4, if is_tcp { TCP } else { UDP });
             let deltas = Deltas::of(conn);
             let (opposite, deltas) = if TO_BACKEND {

@@ -11,7 +11,7 @@ use crate::conn::Conn;
 use crate::conn::bucket::{Bucket, buckets_for};
 
 /// Goes up whenever a shape or a part of the region changes.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// Most connections that one table can hold: 64 Mi.
 pub const MAX_CONNECTIONS: u32 = 64 << 20;

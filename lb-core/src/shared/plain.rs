@@ -31,8 +31,8 @@ mod sealed {
 macro_rules! admit {
     ($($(#[$why:meta])* [$($generics:tt)*] $shape:ty;)*) => { $(
         impl<$($generics)*> sealed::Sealed for $shape {}
-        // SAFETY: the type is, or is in C layout made of, `AtomicU32`, `AtomicU64` and arrays of
-        // them only; its definition names this list.
+        // SAFETY: the type is, or is in C layout made of, `AtomicU16`, `AtomicU32`, `AtomicU64` and arrays
+        // of them only; its definition names this list.
         unsafe impl<$($generics)*> Plain for $shape {}
     )* };
 }

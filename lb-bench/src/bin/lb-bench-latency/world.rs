@@ -290,7 +290,7 @@ fn frames(course: &Course, order: u64) -> Vec<Frame> {
     let frame = |flow| {
         let ends = ends(flow);
         let mut buffer = Buffer::default();
-        StampV4::new(&template, ends.src, ends.dst).put(&template, 0, &mut buffer);
+        StampV4::new(&template, ends.src, ends.dst).put(&template, &mut buffer);
         buffer.head().first_chunk().copied().unwrap_or(template)
     };
     let order = shuffled(course.flows, order);
