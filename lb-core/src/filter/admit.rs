@@ -16,6 +16,7 @@ use crate::packet::Packet;
 use crate::wire::tcp::Flags;
 use crate::wire::{IpProtocol, icmpv4, icmpv6};
 
+use super::foresee::Foreseen;
 use super::life::State;
 use super::punt::Class;
 use super::rewrite::Family;
@@ -29,7 +30,7 @@ impl<P: Packet> Own<P> {
         scene: Scene<'_>,
         item: &Item<W>,
         packet: &mut P,
-        foreseen: Option<BackendSlot>,
+        foreseen: Foreseen<'_>,
     ) -> Verdict
     where
         FlowKey<W>: Family<W>,
@@ -44,8 +45,8 @@ impl<P: Packet> Own<P> {
         if !is_source(scene, item.flow.key.src()) {
             return Verdict::Drop(Reason::MartianSource);
         }
-        match scene.distribution.service_for(&item.flow.key) {
-            Some(service) => self.admit(scene, item, packet, service, foreseen),
+        match foreseen.service {
+            Some(service) => self.admit(scene, item, packet, service, foreseen.backend),
             None => self.stranger(scene, item, packet),
         }
     }

@@ -14,6 +14,7 @@ use crate::conn::{Buckets, Probe};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::Flow;
 use crate::id::PortId;
+use crate::wire::tcp::Flags;
 
 /// One burst under way through the filter: see [`look`](super::Filter::look).
 #[derive(Debug)]
@@ -158,6 +159,12 @@ where
     #[inline(always)]
     pub(super) fn upper(&self, at: usize) -> Upper {
         self.uppers.get(at).copied().unwrap_or_default()
+    }
+
+    /// TCP flags of the packet in a place; none for UDP.
+    #[inline(always)]
+    pub(super) fn flags(&self, at: usize) -> Flags {
+        Flags(self.upper(at).parts().2)
     }
 
     /// What stage two found for the packet in a place.

@@ -13,6 +13,7 @@
 mod admit;
 pub mod counters;
 mod flight;
+mod foresee;
 mod forget;
 mod leave;
 pub mod life;
@@ -543,12 +544,7 @@ fn decide_unknown<const W: usize, P: Packet>(
 ) where
     FlowKey<W>: Family<W>,
 {
-    let mut foreseen = [None; BURST];
-    for at in Places(unknown) {
-        if let Some(foreseen) = foreseen.get_mut(at) {
-            *foreseen = own.foresee(scene, &batch.item(at));
-        }
-    }
+    let foreseen = own.foresee(scene, batch, Places(unknown));
     for at in Places(unknown) {
         if let (Some(packet), Some(verdict), Some(&foreseen)) =
             (packets.get_mut(at), verdicts.get_mut(at), foreseen.get(at))

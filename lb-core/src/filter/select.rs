@@ -52,33 +52,6 @@ impl<P: Packet> Own<P> {
         self.known(scene, item, packet, id, direction, conn)
     }
 
-    /// Before step 210 for all packets of a burst that no connection claims: picks the backend that this one would
-    /// open a connection with, and starts to bring what the entry needs. Nothing is decided yet.
-    #[inline]
-    pub(super) fn foresee<const W: usize>(
-        &mut self,
-        scene: Scene<'_>,
-        item: &Item<W>,
-    ) -> Option<BackendSlot>
-    where
-        FlowKey<W>: Family<W>,
-    {
-        let key = &item.flow.key;
-        let service = scene.distribution.service_for(key)?;
-        let may_open = service.protocol == Protocol::Udp || Flags(item.flow.flags).is_opening();
-        if !may_open {
-            return None;
-        }
-        let tuple = tuple(key, service.protocol);
-        let slot = self.pick(scene, service, &tuple)?;
-        let backend = scene.distribution.backend(slot)?;
-        if let Some(reverse) = reverse_key(key, service.forwarding, backend) {
-            let table = FlowKey::<W>::table(scene.tables);
-            table.prefetch_bucket(table.hash(&reverse));
-        }
-        Some(slot)
-    }
-
     /// Steps 212 and 214, found: brings the entry up to date and rewrites. `None` when the entry turned
     /// out to be dead, and was removed: the packet is one without a connection.
     pub(super) fn known<const W: usize>(
@@ -404,7 +377,7 @@ impl<P: Packet> Own<P> {
             .unwrap_or(Verdict::Drop(Reason::NoBackend))
     }
 
-    fn pick(
+    pub(super) fn pick(
         &mut self,
         scene: Scene<'_>,
         service: &ServiceView,
@@ -461,7 +434,7 @@ impl<P: Packet> Own<P> {
 }
 
 /// A new flow as schedulers see it.
-fn tuple<K: DirectionKey>(key: &K, protocol: Protocol) -> Tuple {
+pub(super) fn tuple<K: DirectionKey>(key: &K, protocol: Protocol) -> Tuple {
     Tuple {
         src: key.src(),
         dst: key.dst(),
@@ -473,7 +446,7 @@ fn tuple<K: DirectionKey>(key: &K, protocol: Protocol) -> Tuple {
 
 /// The key of packets from the backend to the client of `key`, where they pass us.
 #[inline]
-fn reverse_key<const W: usize>(
+pub(super) fn reverse_key<const W: usize>(
     key: &FlowKey<W>,
     forwarding: Forwarding,
     backend: &BackendView,

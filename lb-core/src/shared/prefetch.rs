@@ -17,6 +17,15 @@ pub fn prefetch_read<T>(value: &T) {
     prefetch(std::ptr::from_ref(value).cast());
 }
 
+/// Starts to bring all lines of a value of a few lines.
+#[inline(always)]
+pub(crate) fn prefetch_whole<T>(value: &T) {
+    let start = std::ptr::from_ref(value).cast::<i8>();
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        prefetch(start.wrapping_add(line * LINE));
+    }
+}
+
 /// Starts to bring the first two lines, or as many as it has, of item `at` of a slice. Where there is no such
 /// item, nothing is gained and nothing lost.
 #[inline(always)]
