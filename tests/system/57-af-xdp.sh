@@ -17,6 +17,10 @@ lacks_af_xdp() {
     python3 -c 'import socket; socket.socket(44, socket.SOCK_RAW, 0)' 2>/dev/null || echo "AF_XDP in the kernel (CONFIG_XDP_SOCKETS)"
 }
 
+server_and_pair() {
+    iperf_server && direct_pair
+}
+
 start_again() {
     timeout 30 "$lab" stop && timeout 60 "$lab" start --af-xdp -- --exception tap
 }
@@ -57,6 +61,17 @@ frames_are_right() {
     [ "$count" -gt 2000 ] && [ -z "$bad" ]
 }
 
+# A frame of VLAN 7 goes to the kernel's device with its tag, for a VLAN device on top of it.
+tagged_arrives() {
+    spawn tagged box tcpdump -c 1 -ni lb-client vlan 7 and arp
+    until_true 5 grep -q 'listening on' "$STATE/tagged.log" || return 1
+    inside client python3 -c 'import socket
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("eth0", 0))
+link.send(bytes.fromhex("ffffffffffff 020000000201 8100 0007 0806 0001 0800 0604 0001 020000000201 0a4d0002 000000000000 0a4d0001").ljust(60, b"\0"))'
+    until_true 5 grep -q '^1 packet captured' "$STATE/tagged.log" || { cat "$STATE/tagged.log"; return 1; }
+}
+
 adds_up() {
     grep 'net_af_xdp has kept [0-9]* mbufs' "$STATE/box.log" && jq -e '([.ports[].rx_packets] | add) as $received | .verdicts |
         $received > 0 and $received == .forwarded + .replied + .punted + .apps + .dropped' "$STATE/report.json"
@@ -70,12 +85,13 @@ elif [ ! -e /dev/net/tun ]; then
 else
     check "the lab comes up for AF_XDP" timeout 120 "$lab" up --owner $$
     check "lb-dataplane starts with the lab's driver" timeout 60 "$lab" start -- --exception tap
-    check "a program in the box, and a pair of links without lb-dataplane in between" eval 'iperf_server; direct_pair'
+    check "a program in the box, and a pair of links without lb-dataplane in between" server_and_pair
     [ -z "${LB_EXCEPTION_STRICT:-}" ] ||
         check "transfers to the box over net_af_packet" half_of_the_pair net_af_packet 0.05
     check "it starts again with net_af_xdp" start_again
     check "services over both families answer through AF_XDP ports" services_answer
     check "the box answers ping through them" box_answers_ping
+    check "a tagged frame reaches the kernel's device" tagged_arrives
     check "the exception path carries a good part of what the pair does" half_of_the_pair net_af_xdp $LEAST
     if command -v tshark >/dev/null; then
         check "a transfer's frames have the MTU's length at most, and right checksums, IPv4" frames_are_right $US4

@@ -117,6 +117,10 @@ impl<P: Packet> Own<P> {
     pub(super) fn other(&mut self, scene: Scene<'_>, parsed: Parsed, packet: &mut P) -> Verdict {
         match parsed {
             Parsed::Unfit(Reason::LinkMulticast) => self.link_group(scene, packet.head()),
+            // The kernel may have a VLAN device on top of the port's.
+            Parsed::Unfit(Reason::UnknownVlan) if self.has_kernel(scene) => {
+                self.punt(scene, Class::Bulk)
+            }
             Parsed::Unfit(reason) => Verdict::Drop(reason),
             Parsed::Arp => self.arp(scene, packet),
             Parsed::Ip(ip) => self.ip(scene, ip, packet),

@@ -74,7 +74,7 @@ reasons! {
     LlcFrame = "llc_frame",
     /// An EtherType that is not handled.
     UnknownEthertype = "unknown_ethertype",
-    /// An 802.1Q tag with a VLAN that no interface has.
+    /// An 802.1Q tag with a VLAN that no interface has, and no exception path.
     UnknownVlan = "unknown_vlan",
     /// Two VLAN tags.
     StackedVlan = "stacked_vlan",

@@ -110,6 +110,17 @@ fn upper(list: &mut List) {
             vec![punt(&Frame::syn(scene.client(), to), Class::Bulk)]
         },
     );
+    list.both(
+        24,
+        "frames of a vlan are the kernel's, tag and all, also those to a vip",
+        |scene| {
+            let tagged = |frame: Frame| punt(&frame.tag(EtherType::VLAN, 7), Class::Bulk);
+            vec![
+                tagged(Frame::syn(scene.client(), to_us(scene, 22))),
+                tagged(scene.nat().syn()),
+            ]
+        },
+    );
     list.one(
         0,
         Family::V6,
