@@ -23,13 +23,6 @@ ping_vip() {
     timeout --foreground 20 "$lab" exec client ping -c 3 -i 0.2 -W 2 "$1"
 }
 
-# Each packet received has one verdict: the sums of the report agree.
-report_adds_up() {
-    jq '{received: ([.ports[].rx_packets] | add), verdicts}' "$STATE/report.json"
-    jq -e '([.ports[].rx_packets] | add) as $received | .verdicts |
-        $received > 0 and $received == .forwarded + .replied + .punted + .apps + .dropped' "$STATE/report.json"
-}
-
 stop_ends_with_0() {
     local status=0
     timeout 30 "$lab" stop || status=$?

@@ -73,8 +73,7 @@ link.send(bytes.fromhex("ffffffffffff 020000000201 8100 0007 0806 0001 0800 0604
 }
 
 adds_up() {
-    grep 'net_af_xdp has kept [0-9]* mbufs' "$STATE/box.log" && jq -e '([.ports[].rx_packets] | add) as $received | .verdicts |
-        $received > 0 and $received == .forwarded + .replied + .punted + .apps + .dropped' "$STATE/report.json"
+    grep 'net_af_xdp has kept [0-9]* mbufs' "$STATE/box.log" && report_adds_up
 }
 
 lack=$(lacks_af_xdp)
