@@ -28,9 +28,9 @@ fn rows(map: &str) -> Vec<Vec<&str>> {
     lines.map(|line| line.split(" | ").collect()).collect()
 }
 
-/// Whether `name` is a test in a Rust file, or a function of a shell file.
+/// Whether `name` is a test in a Rust file, or a function of a shell file (`x.sh`, or a program without an extension).
 fn is_test(file: &str, text: &str, name: &str) -> bool {
-    if Path::new(file).extension().is_some_and(|kind| kind == "sh") {
+    if Path::new(file).extension().is_none_or(|kind| kind != "rs") {
         return text.contains(&format!("\n{name}() {{"));
     }
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else {
