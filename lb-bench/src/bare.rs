@@ -9,13 +9,15 @@
 use lb_core::filter::BURST;
 use lb_core::flow::{FlowHash, FlowKey, KeyV4, TableKey};
 use lb_core::packet::Packet;
-use lb_core::shared::prefetch::{prefetch_item, prefetch_read};
+use lb_core::shared::prefetch::{Origin, prefetch_from};
 use lb_core::wire::checksum::Delta;
 
 use crate::buffer::Buffer;
 
 /// Tags and entry numbers of a bucket.
 const SLOTS: usize = 8;
+/// Entries that lie, with their buckets, in the second-level cache.
+const CACHED: usize = 1 << 13;
 /// Octets of a frame that the loop reads and writes.
 type Head = [u8; 54];
 
@@ -142,9 +144,19 @@ impl BareLoop {
         }
     }
 
+    /// Where the table's lines lie.
+    const fn origin(&self) -> Origin {
+        if self.entries.len() > CACHED {
+            Origin::Beyond
+        } else {
+            Origin::SecondLevel
+        }
+    }
+
     /// Stage one: keys and hashes of a burst; asks for the buckets.
     #[inline]
     pub fn look(&mut self, flight: usize, burst: &[Buffer]) {
+        let origin = self.origin();
         let Self {
             key,
             buckets,
@@ -161,7 +173,7 @@ impl BareLoop {
             let packed = key_of(head);
             let FlowHash(hash) = key.hash(&packed);
             if let Some(bucket) = buckets.get(bucket_of(hash, buckets.len())) {
-                prefetch_read(bucket);
+                prefetch_from(origin, bucket);
             }
             (place.key, place.hash) = (packed.0, hash);
         }
@@ -170,6 +182,7 @@ impl BareLoop {
     /// Stage two: matches tags, and asks for the entries.
     #[inline]
     pub fn probe(&mut self, flight: usize) {
+        let origin = self.origin();
         let Self {
             buckets,
             entries,
@@ -189,7 +202,9 @@ impl BareLoop {
                 .fold(0, |all, (bit, other)| all | u32::from(other == tag) << bit);
             let slot = (matches | 1 << (SLOTS - 1)).trailing_zeros() as usize;
             place.entry = bucket.entries.get(slot).copied().unwrap_or(0);
-            prefetch_item(entries, place.entry as usize);
+            if let Some(entry) = entries.get(place.entry as usize) {
+                prefetch_from(origin, entry);
+            }
         }
     }
 

@@ -220,16 +220,26 @@ fn the_stages_of_a_burst_find_what_find_finds() {
 
 #[test]
 fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
-    let (table, mut lanes) = table::<2>(4096, 1);
-    for n in 0..4000 {
-        let new = flow::<2>(n);
-        table
-            .insert(&mut lanes[0], table.hash(&new.forward), &new)
-            .unwrap();
+    // A table that a cache holds, and one that is asked for in another way; entries of one line, and of two.
+    check_bursts::<2>(4000);
+    check_bursts::<2>(12_000);
+    check_bursts::<5>(4000);
+    check_bursts::<5>(12_000);
+}
+
+fn check_bursts<const W: usize>(count: u32)
+where
+    Make: Flow<W>,
+{
+    let (table, mut lanes) = table::<W>(count + 96, 1);
+    let lane = lanes.first_mut().unwrap();
+    for n in 0..count {
+        let new = flow::<W>(n);
+        table.insert(lane, table.hash(&new.forward), &new).unwrap();
     }
-    for first in (0..8000).step_by(32) {
+    for first in (0..2 * count).step_by(32) {
         let numbers: [u32; 32] = std::array::from_fn(|i| first + u32::try_from(i).unwrap());
-        let hashes = numbers.map(|n| table.hash(&flow::<2>(n).forward));
+        let hashes = numbers.map(|n| table.hash(&flow::<W>(n).forward));
         let mut probes = [Probe::default(); 32];
         // Places of the other family are left alone, and so are those behind a short burst.
         let taken = match first % 96 {
@@ -240,7 +250,6 @@ fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
         let elsewhere = table.probe_burst(&hashes, &mut probes, taken);
         assert_eq!(elsewhere & !taken, 0);
         table.probe_elsewhere(&hashes, &mut probes, elsewhere);
-        table.touch_burst(&probes, taken);
         for (i, (n, (hash, probe))) in numbers
             .into_iter()
             .zip(hashes.into_iter().zip(probes))
@@ -250,8 +259,8 @@ fn a_burst_is_probed_at_once_and_each_packet_gets_its_own_answer() {
                 assert_eq!(probe, Probe::default());
                 continue;
             }
-            let found = table.resolve(probe, hash, &flow::<2>(n).forward);
-            assert_eq!(found.is_some(), n < 4000);
+            let found = table.resolve(probe, hash, &flow::<W>(n).forward);
+            assert_eq!(found.is_some(), n < count);
             assert!(found.is_none_or(|(_, _, conn)| is_flow(conn, n)));
         }
     }

@@ -12,7 +12,6 @@ use super::entry::Direction;
 use crate::flow::FlowHash;
 use crate::shared::halves::{Line, equal_upper_halves};
 use crate::shared::layout::MAX_CONNECTIONS;
-use crate::shared::prefetch::touch;
 use crate::shared::scaled::high_product;
 use crate::shared::sync::{AtomicU64, Ordering};
 
@@ -124,8 +123,8 @@ impl Probe {
 
     /// The cell that is probably needed next; any number will do when there is none.
     #[inline(always)]
-    pub(crate) const fn likely_cell(self) -> usize {
-        (self.0 & CELL) as usize
+    pub(crate) const fn likely_cell(self) -> u32 {
+        (self.0 & CELL) as u32
     }
 }
 
@@ -202,12 +201,6 @@ impl Bucket {
     pub(crate) fn probe(&self, tag: Tag) -> (Probe, bool) {
         let matches = self.matches(tag);
         (Probe(self.slot(matches.first()).0), matches.0 == 0)
-    }
-
-    /// Reads from the bucket, so that its line is on its way whatever became of the prefetch.
-    #[inline(always)]
-    pub(crate) fn touch(&self) {
-        touch(&self.words.0[0]);
     }
 
     /// Whether a key of this bucket may lie in its alternate one.

@@ -11,7 +11,7 @@
 use super::entry::{Conn, Life};
 use super::limbo::Limbo;
 use super::table::ConnTable;
-use crate::shared::prefetch::{prefetch_item, prefetch_read};
+use crate::shared::prefetch::{LINE, Origin, prefetch_read};
 use crate::shared::sync::Ordering;
 
 /// Most free cells that a lane keeps for itself.
@@ -73,7 +73,7 @@ impl<const W: usize> ConnTable<W> {
             return None;
         }
         // A small table must not disappear in the lanes' pockets.
-        let fair = self.cells.len() / (8 * self.epochs.lanes());
+        let fair = self.capacity() as usize / (8 * self.epochs.lanes());
         Some(Lane {
             number,
             free: Vec::with_capacity(STACK + FRESH),
@@ -103,7 +103,8 @@ impl<const W: usize> ConnTable<W> {
     }
 
     fn fetch_cell(&self, cell: u32) {
-        prefetch_item(&self.cells, cell as usize);
+        let lines = size_of::<Conn<W>>() / LINE;
+        (0..lines).for_each(|line| self.cells().prefetch(Origin::SecondLevel, cell, line));
         self.deadlines
             .get(cell as usize)
             .inspect(|deadline| prefetch_read(*deadline));

@@ -9,7 +9,7 @@
 
 use crate::flow::FlowKey;
 use crate::id::{BackendSlot, ServiceSlot};
-use crate::shared::prefetch::{LINE, touch};
+use crate::shared::prefetch::LINE;
 use crate::shared::region::Tick;
 use crate::shared::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -85,6 +85,9 @@ pub struct Conn<const W: usize> {
     reverse_sequence: AtomicU32,
     next_hop: AtomicU32,
 }
+
+// What a packet to the client needs besides the first line of an IPv6 entry is its second.
+const _: () = assert!(cfg!(loom) || std::mem::offset_of!(Conn<5>, reverse) == LINE);
 
 impl<const W: usize> Default for Conn<W> {
     fn default() -> Self {
@@ -280,17 +283,6 @@ impl<const W: usize> Conn<W> {
             3 => Some(Life::Dead),
             4 => Some(Life::Orphan),
             _ => None,
-        }
-    }
-
-    /// Reads from each line that a packet in `direction` needs, so that they are on their way whatever became of the
-    /// prefetch.
-    #[inline(always)]
-    pub(crate) fn touch_lines(&self, direction: Direction) {
-        self.forward.first().inspect(|word| touch(word));
-        if size_of::<Self>() > LINE {
-            const { assert!(cfg!(loom) || W <= 2 || std::mem::offset_of!(Self, reverse) == LINE) };
-            self.words(direction).last().inspect(|word| touch(word));
         }
     }
 

@@ -16,9 +16,10 @@ use super::entry::{Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
 use crate::shared::live::LiveCounts;
-use crate::shared::prefetch::{LINE, prefetch_line, prefetch_read};
+use crate::shared::prefetch::{LINE, Origin, prefetch_from};
 use crate::shared::region::{Region, TableControl, TableParts, Tick};
 use crate::shared::scaled::Scaled;
+use crate::shared::staggered::Staggered;
 use crate::shared::sync::{AtomicU32, Ordering};
 use crate::shared::{Epochs, Slice};
 
@@ -83,7 +84,7 @@ impl<const W: usize> ConnTable<W> {
     /// Most connections that the table can hold.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        u32::try_from(self.cells.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.deadlines.len()).unwrap_or(u32::MAX)
     }
 
     /// Connections in the table, about: lanes that work meanwhile may be seen half.
@@ -132,7 +133,17 @@ impl<const W: usize> ConnTable<W> {
     /// Stage 1: starts to bring the bucket where a key with this hash belongs.
     #[inline]
     pub fn prefetch_bucket(&self, hash: FlowHash) {
-        prefetch_read(self.primary(hash));
+        prefetch_from(self.origin(), self.primary(hash));
+    }
+
+    /// Where lines of the table probably lie.
+    #[inline(always)]
+    fn origin(&self) -> Origin {
+        if self.used_cells() > CACHED {
+            Origin::Beyond
+        } else {
+            Origin::SecondLevel
+        }
     }
 
     /// Stage 2 for a burst: [`probe`](Self::probe) for those places whose bits are set in `taken`; probes of other
@@ -146,20 +157,46 @@ impl<const W: usize> ConnTable<W> {
         probes: &mut [Probe; 32],
         taken: u32,
     ) -> u32 {
+        let missing = match self.origin() {
+            Origin::SecondLevel => self.probe_near(hashes, probes, taken),
+            Origin::Beyond => self.probe_beyond(hashes, probes, taken),
+        };
+        if missing == 0 {
+            return 0;
+        }
+        self.fetch_alternates(hashes, probes, missing)
+    }
+
+    /// [`probe_primaries`](Self::probe_primaries) with what is known when compiling, and so is
+    /// [`probe_beyond`](Self::probe_beyond): the origin is asked for once, not packet by packet.
+    #[inline(never)]
+    fn probe_near(&self, hashes: &[FlowHash; 32], probes: &mut [Probe; 32], taken: u32) -> u32 {
+        self.probe_primaries(Origin::SecondLevel, hashes, probes, taken)
+    }
+
+    #[inline(never)]
+    fn probe_beyond(&self, hashes: &[FlowHash; 32], probes: &mut [Probe; 32], taken: u32) -> u32 {
+        self.probe_primaries(Origin::Beyond, hashes, probes, taken)
+    }
+
+    /// The first part of [`probe_burst`](Self::probe_burst): the places of keys whose primary buckets do not have them.
+    #[inline(always)]
+    fn probe_primaries(
+        &self,
+        origin: Origin,
+        hashes: &[FlowHash; 32],
+        probes: &mut [Probe; 32],
+        taken: u32,
+    ) -> u32 {
         let len = taken_len(taken);
         let buckets = self.buckets();
-        if self.used_cells() > CACHED {
-            for &hash in hashes.iter().take(len) {
-                buckets.primary(hash).touch();
-            }
-        }
-        let cells: &[Conn<W>] = &self.cells;
+        let cells = self.cells();
         let mut probe = |at: usize| {
             let (Some(&hash), Some(place)) = (hashes.get(at), probes.get_mut(at)) else {
                 return false;
             };
             let (probe, is_missing) = buckets.primary(hash).probe(Tag::of(hash));
-            fetch_likely(cells, probe);
+            fetch_likely(origin, cells, probe);
             *place = probe;
             is_missing
         };
@@ -174,21 +211,19 @@ impl<const W: usize> ConnTable<W> {
                 missing |= u32::from(probe(at)) << at;
             }
         }
-        if missing == 0 {
-            return 0;
-        }
-        self.fetch_alternates(hashes, probes, missing)
+        missing
     }
 
     /// The rest of [`probe_burst`](Self::probe_burst): of the places where nothing was found, those that have to look
     /// elsewhere.
     #[inline(never)]
     fn fetch_alternates(&self, hashes: &[FlowHash; 32], probes: &[Probe; 32], missing: u32) -> u32 {
+        let origin = self.origin();
         let mut elsewhere = missing;
         for at in bits(missing) {
             match (hashes.get(at), probes.get(at)) {
                 (Some(&hash), Some(probe)) if probe.is_elsewhere() => {
-                    prefetch_read(self.alternate(hash));
+                    prefetch_from(origin, self.alternate(hash));
                 }
                 _ => elsewhere &= !(1 << at),
             }
@@ -217,7 +252,7 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe(&self, hash: FlowHash) -> Probe {
         let (probe, _) = self.primary(hash).probe(Tag::of(hash));
-        fetch_likely(&self.cells, probe);
+        fetch_likely(self.origin(), self.cells(), probe);
         probe
     }
 
@@ -227,27 +262,12 @@ impl<const W: usize> ConnTable<W> {
     #[must_use]
     pub fn probe_again(&self, hash: FlowHash) -> Probe {
         let (probe, _) = self.alternate(hash).probe(Tag::of(hash));
-        fetch_likely(&self.cells, probe);
+        fetch_likely(self.origin(), self.cells(), probe);
         // What has moved away from the alternate bucket is not this key.
         if probe.is_elsewhere() {
             Probe::default()
         } else {
             probe
-        }
-    }
-
-    /// Between stage 2 and stage 3: waits for the entries of those places whose bits are set in `taken` together, not
-    /// for one after the other.
-    #[inline(always)]
-    pub fn touch_burst(&self, probes: &[Probe; 32], taken: u32) {
-        if self.used_cells() <= CACHED {
-            return;
-        }
-        for at in bits(taken) {
-            let probe = probes.get(at).copied().unwrap_or_default();
-            if let Some(conn) = self.cells.get(probe.likely_cell()) {
-                conn.touch_lines(probe.candidate().direction());
-            }
         }
     }
 
@@ -258,6 +278,7 @@ impl<const W: usize> ConnTable<W> {
         Buckets {
             key: self.key,
             buckets: Scaled::new(&self.buckets),
+            origin: self.origin(),
         }
     }
 
@@ -265,7 +286,7 @@ impl<const W: usize> ConnTable<W> {
     #[inline(always)]
     #[must_use]
     pub fn entries(&self) -> Entries<'_, W> {
-        Entries(&self.cells)
+        Entries(self.cells())
     }
 
     /// Stage 3: compares the whole key. The same turn as the probe; `hash` and `key` as before.
@@ -379,12 +400,17 @@ impl<const W: usize> ConnTable<W> {
 
     #[inline]
     pub(super) fn cell(&self, number: u32) -> Option<&Conn<W>> {
-        self.cells.get(number as usize)
+        self.cells().get(number)
+    }
+
+    #[inline(always)]
+    pub(super) fn cells(&self) -> Staggered<'_, Conn<W>> {
+        Staggered::new(&self.cells)
     }
 
     #[inline]
     pub(super) fn primary(&self, hash: FlowHash) -> &Bucket {
-        self.buckets().primary(hash)
+        Scaled::new(&self.buckets).at(hash.0)
     }
 
     #[inline]
@@ -415,6 +441,7 @@ impl<const W: usize> ConnTable<W> {
 pub struct Buckets<'a> {
     key: TableKey,
     buckets: Scaled<'a, Bucket>,
+    origin: Origin,
 }
 
 impl<'a> Buckets<'a> {
@@ -422,7 +449,7 @@ impl<'a> Buckets<'a> {
     #[inline(always)]
     pub fn fetch<const W: usize>(&self, key: &FlowKey<W>) -> FlowHash {
         let hash = self.key.hash(key);
-        prefetch_read(self.primary(hash));
+        prefetch_from(self.origin, self.primary(hash));
         hash
     }
 
@@ -434,7 +461,7 @@ impl<'a> Buckets<'a> {
 
 /// The entries of a table, in whatever life.
 #[derive(Clone, Copy, Debug)]
-pub struct Entries<'a, const W: usize>(&'a [Conn<W>]);
+pub struct Entries<'a, const W: usize>(Staggered<'a, Conn<W>>);
 
 impl<'a, const W: usize> Entries<'a, W> {
     /// The entry that a probe names, and the direction of its key there. Whatever it named, even nothing: only the
@@ -450,12 +477,12 @@ impl<'a, const W: usize> Entries<'a, W> {
 /// Starts to bring what will probably be needed of an entry: its first line, and towards the client, where the entry
 /// has two, the second.
 #[inline(always)]
-fn fetch_likely<const W: usize>(cells: &[Conn<W>], probe: Probe) {
+fn fetch_likely<const W: usize>(origin: Origin, cells: Staggered<'_, Conn<W>>, probe: Probe) {
     let cell = probe.likely_cell();
-    prefetch_line(cells, cell, 0);
+    cells.prefetch(origin, cell, 0);
     if size_of::<Conn<W>>() > LINE {
         // Not a branch: the probe itself is still on its way.
-        prefetch_line(cells, cell, probe.candidate().direction() as usize);
+        cells.prefetch(origin, cell, probe.candidate().direction() as usize);
     }
 }
 

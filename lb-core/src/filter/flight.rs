@@ -127,17 +127,15 @@ where
         }
     }
 
-    /// Between stage two and three: looks into the other buckets, and waits for the entries of all other places
-    /// together. The places in the order in which their entries come.
+    /// Between stage two and three: looks into the other buckets. The places in the order in which their entries
+    /// come.
     #[inline(always)]
     pub(super) fn arrive(&mut self, tables: &Tables) -> [Places; 2] {
-        let table = FlowKey::<W>::table(tables);
         if self.late != 0 {
+            let table = FlowKey::<W>::table(tables);
             table.probe_elsewhere(&self.hashes, &mut self.probes, self.late);
         }
-        let early = self.taken & !self.late;
-        table.touch_burst(&self.probes, early);
-        [Places(early), Places(self.late)]
+        [Places(self.taken & !self.late), Places(self.late)]
     }
 
     /// The key in a place.

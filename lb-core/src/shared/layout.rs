@@ -6,12 +6,13 @@
 
 use super::memory::PAGE;
 use super::region::{Header, Identity, TableControl};
+use super::staggered::room_for;
 use super::sync::AtomicU32;
 use crate::conn::Conn;
 use crate::conn::bucket::{Bucket, buckets_for};
 
 /// Goes up whenever a shape or a part of the region changes.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 
 /// Most connections that one table can hold: 64 Mi.
 pub const MAX_CONNECTIONS: u32 = 64 << 20;
@@ -80,8 +81,8 @@ impl Layout {
         let parts = self.parts();
         let shared = parts.deadlines[0];
         let per_table = connections * 4 + buckets_for(self.connections) * size_of::<Bucket>();
-        let v4 = per_table + connections * size_of::<Conn<2>>();
-        let v6 = per_table + connections * size_of::<Conn<5>>();
+        let v4 = per_table + octets_of::<Conn<2>>(connections);
+        let v6 = per_table + octets_of::<Conn<5>>(connections);
         (shared + v4, shared + v6)
     }
 
@@ -109,8 +110,8 @@ impl Layout {
                 part(buckets * size_of::<Bucket>()),
                 part(buckets * size_of::<Bucket>()),
             ],
-            v4: part(connections * size_of::<Conn<2>>()),
-            v6: part(connections * size_of::<Conn<5>>()),
+            v4: part(octets_of::<Conn<2>>(connections)),
+            v6: part(octets_of::<Conn<5>>(connections)),
             end,
         }
     }
@@ -142,6 +143,11 @@ impl Layout {
             (sum ^ fact as u64).wrapping_mul(0x0000_0100_0000_01b3)
         })
     }
+}
+
+/// Octets of a table's entries.
+const fn octets_of<T>(connections: usize) -> usize {
+    room_for::<T>(connections) * size_of::<T>()
 }
 
 /// Where each part starts, in octets from the start of the region; pairs are IPv4, IPv6.
@@ -185,7 +191,7 @@ mod tests {
             (p.buckets[0], 500 * 64),
             (p.buckets[1], 500 * 64),
             (p.v4, 1000 * 64),
-            (p.v6, 1000 * 128),
+            (p.v6, 1000 * 128 + 31 * 64),
             (p.end, 0),
         ];
         assert!(

@@ -20,6 +20,7 @@ pub mod plain;
 pub mod prefetch;
 pub mod region;
 pub(crate) mod scaled;
+pub(crate) mod staggered;
 pub(crate) mod sync;
 
 pub use counters::{Counter, Padded};
