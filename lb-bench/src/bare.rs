@@ -16,8 +16,6 @@ use crate::buffer::Buffer;
 
 /// Tags and entry numbers of a bucket.
 const SLOTS: usize = 8;
-/// Entries that lie, with their buckets, in the second-level cache.
-const CACHED: usize = 1 << 13;
 /// Octets of a frame that the loop reads and writes.
 type Head = [u8; 54];
 
@@ -145,12 +143,8 @@ impl BareLoop {
     }
 
     /// Where the table's lines lie.
-    const fn origin(&self) -> Origin {
-        if self.entries.len() > CACHED {
-            Origin::Beyond
-        } else {
-            Origin::SecondLevel
-        }
+    fn origin(&self) -> Origin {
+        Origin::of_table(u32::try_from(self.entries.len()).unwrap_or(u32::MAX))
     }
 
     /// Stage one: keys and hashes of a burst; asks for the buckets.

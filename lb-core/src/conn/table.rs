@@ -26,10 +26,6 @@ use crate::shared::{Epochs, Slice};
 /// What a search found: where, which way the packet goes, and the entry.
 pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
 
-/// Entries that lie, with their buckets, in a second-level cache of a megabyte or so: no line is long on its way. What
-/// a larger cache holds, packets passing by may have pushed out of it.
-const CACHED: u32 = 1 << 13;
-
 /// Asked for a table of keys that are neither IPv4's (2 words) nor IPv6's (5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a region has tables for keys of 2 and of 5 words, not of {0}")]
@@ -140,11 +136,7 @@ impl<const W: usize> ConnTable<W> {
     /// Where lines of the table probably lie.
     #[inline(always)]
     fn origin(&self) -> Origin {
-        if self.used_cells() > CACHED {
-            Origin::Beyond
-        } else {
-            Origin::SecondLevel
-        }
+        Origin::of_table(self.used_cells())
     }
 
     /// Stage 2 for a burst: [`probe`](Self::probe) for those places whose bits are set in `taken`; probes of other
@@ -190,13 +182,13 @@ impl<const W: usize> ConnTable<W> {
         taken: u32,
     ) -> u32 {
         let len = taken_len(taken);
-        let buckets = self.buckets();
+        let buckets = Scaled::new(&self.buckets);
         let cells = self.cells();
         let mut probe = |at: usize| {
             let (Some(&hash), Some(place)) = (hashes.get(at), probes.get_mut(at)) else {
                 return false;
             };
-            let (probe, is_missing) = buckets.primary(hash).probe(Tag::of(hash));
+            let (probe, is_missing) = buckets.at(hash.0).probe(Tag::of(hash));
             fetch_likely(origin, cells, probe);
             *place = probe;
             is_missing

@@ -21,6 +21,23 @@ pub enum Origin {
     Beyond,
 }
 
+/// Entries that lie, with their buckets, in a second-level cache of a megabyte or so: no line is long on its way. What
+/// a larger cache holds, packets passing by may have pushed out of it.
+const CACHED: u32 = 1 << 13;
+
+impl Origin {
+    /// Where the lines of a table probably lie of which so many entries are used.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_table(entries: u32) -> Self {
+        if entries > CACHED {
+            Self::Beyond
+        } else {
+            Self::SecondLevel
+        }
+    }
+}
+
 /// Starts to bring the line at the beginning of `value` into all levels of the cache.
 #[inline(always)]
 pub fn prefetch_read<T>(value: &T) {
