@@ -428,7 +428,8 @@ fn packets_keep_a_flow_and_a_closing_state_shortens_its_life() {
         flags: 0,
     };
     let mut sweep = |now| {
-        let life = |conn: &lb_core::conn::Conn<2>| if conn.state() == closing { 10 } else { 7440 };
+        let life =
+            |conn: lb_core::conn::Conn<'_, 2>| if conn.state() == closing { 10 } else { 7440 };
         table.sweep(&mut lanes[0], Tick(now), 4096, life, |_, _| ())
     };
     assert_eq!(sweep(61), 0);

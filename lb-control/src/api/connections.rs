@@ -251,7 +251,7 @@ where
     })
 }
 
-fn row<const W: usize>(conn: &Conn<W>) -> Row
+fn row<const W: usize>(conn: Conn<'_, W>) -> Row
 where
     FlowKey<W>: DirectionKey,
 {

@@ -11,7 +11,7 @@
 use super::entry::{Conn, Life};
 use super::limbo::Limbo;
 use super::table::ConnTable;
-use crate::shared::prefetch::{LINE, Origin, prefetch_read};
+use crate::shared::prefetch::{Origin, prefetch_read};
 use crate::shared::sync::Ordering;
 
 /// Most free cells that a lane keeps for itself.
@@ -103,8 +103,9 @@ impl<const W: usize> ConnTable<W> {
     }
 
     fn fetch_cell(&self, cell: u32) {
-        let lines = size_of::<Conn<W>>() / LINE;
-        (0..lines).for_each(|line| self.cells().prefetch(Origin::SecondLevel, cell, line));
+        let cells = self.cells();
+        cells.prefetch(Origin::SecondLevel, cell);
+        cells.prefetch_part(Origin::SecondLevel, cell, true);
         self.deadlines
             .get(cell as usize)
             .inspect(|deadline| prefetch_read(*deadline));
@@ -255,7 +256,7 @@ const fn next_tag(head: u64) -> u64 {
 }
 
 /// Links of a chunk: where the next one is (cell + 1, 0 for none), then up to seven cells + 1.
-fn write_links<const W: usize>(conn: &Conn<W>, next: u64, others: &[u32]) {
+fn write_links<const W: usize>(conn: Conn<'_, W>, next: u64, others: &[u32]) {
     let mut halves = std::iter::once(next).chain(others.iter().map(|&cell| u64::from(cell) + 1));
     for word in conn.links() {
         let low = halves.next().unwrap_or(0);

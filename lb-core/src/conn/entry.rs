@@ -1,6 +1,6 @@
 //! One connection: its two keys and what its packets need.
 //!
-//! WO 00/30294: an entry of connection table 66. 64 octets for IPv4 (one cache line), 128 for IPv6;
+//! WO 00/30294: an entry of connection table 66. 64 octets for IPv4 (one cache line), 128 for IPv6 (two lines, apart);
 //! all of it atomics, so that lcores read it without a lock and a new process can adopt it.
 //! What the protocol state and the flags mean is left to the filter.
 //! Easy to get wrong: only the state, the last-seen tick, the next hop and the noted sequence numbers
@@ -9,7 +9,7 @@
 
 use crate::flow::FlowKey;
 use crate::id::{BackendSlot, ServiceSlot};
-use crate::shared::prefetch::LINE;
+use crate::shared::columns::{Columns, Pair};
 use crate::shared::region::Tick;
 use crate::shared::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -65,12 +65,10 @@ const LIFE_SHIFT: u32 = 24;
 const LIFE: u32 = 0x7 << LIFE_SHIFT;
 const ONE_WAY: u32 = 1 << 31;
 
-/// A connection. The layout is part of the region (`shared::plain`).
-///
-/// What a packet to the backend needs stands first: for IPv6 that fills one line of two.
+/// What a packet to the backend needs of a connection. The layout is part of the region (`shared::plain`).
 #[derive(Debug)]
-#[repr(C, align(64))]
-pub struct Conn<const W: usize> {
+#[repr(C)]
+pub(crate) struct Near<const W: usize> {
     forward: [AtomicU64; W],
     service: AtomicU32,
     backend: AtomicU32,
@@ -81,19 +79,27 @@ pub struct Conn<const W: usize> {
     ip_delta: AtomicU16,
     l4_delta: AtomicU16,
     forward_sequence: AtomicU32,
+}
+
+/// What only a packet to the client needs.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Far<const W: usize> {
     reverse: [AtomicU64; W],
     reverse_sequence: AtomicU32,
     next_hop: AtomicU32,
 }
 
-// What a packet to the client needs besides the first line of an IPv6 entry is its second.
-const _: () = assert!(cfg!(loom) || std::mem::offset_of!(Conn<5>, reverse) == LINE);
+/// Room for a connection in the region.
+pub(crate) type Cell<const W: usize> = Pair<Near<W>, Far<W>>;
 
-impl<const W: usize> Default for Conn<W> {
+/// All cells of a table.
+pub(crate) type Cells<'a, const W: usize> = Columns<'a, Near<W>, Far<W>>;
+
+impl<const W: usize> Default for Near<W> {
     fn default() -> Self {
-        let words = || std::array::from_fn(|_| AtomicU64::default());
         Self {
-            forward: words(),
+            forward: zeros(),
             service: AtomicU32::default(),
             backend: AtomicU32::default(),
             state: AtomicU32::default(),
@@ -101,19 +107,43 @@ impl<const W: usize> Default for Conn<W> {
             ip_delta: AtomicU16::default(),
             l4_delta: AtomicU16::default(),
             forward_sequence: AtomicU32::default(),
-            reverse: words(),
+        }
+    }
+}
+
+impl<const W: usize> Default for Far<W> {
+    fn default() -> Self {
+        Self {
+            reverse: zeros(),
             reverse_sequence: AtomicU32::default(),
             next_hop: AtomicU32::default(),
         }
     }
 }
 
-impl<const W: usize> Conn<W> {
+fn zeros<const W: usize>() -> [AtomicU64; W] {
+    std::array::from_fn(|_| AtomicU64::default())
+}
+
+/// A connection in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Conn<'a, const W: usize> {
+    near: &'a Near<W>,
+    far: &'a Far<W>,
+}
+
+impl<'a, const W: usize> Conn<'a, W> {
+    /// The connection of a cell, in whatever life.
+    #[inline(always)]
+    pub(crate) const fn of((near, far): (&'a Near<W>, &'a Far<W>)) -> Self {
+        Self { near, far }
+    }
+
     /// The key of packets that go in `direction`. For a connection with one direction only
     /// ([`is_one_way`](Self::is_one_way)) the reverse key is all zero.
     #[inline]
     #[must_use]
-    pub fn key(&self, direction: Direction) -> FlowKey<W> {
+    pub fn key(self, direction: Direction) -> FlowKey<W> {
         let words = self.words(direction);
         FlowKey(std::array::from_fn(|i| {
             words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))
@@ -121,16 +151,16 @@ impl<const W: usize> Conn<W> {
     }
 
     #[inline]
-    fn words(&self, direction: Direction) -> &[AtomicU64; W] {
+    fn words(self, direction: Direction) -> &'a [AtomicU64; W] {
         match direction {
-            Direction::Forward => &self.forward,
-            Direction::Reverse => &self.reverse,
+            Direction::Forward => &self.near.forward,
+            Direction::Reverse => &self.far.reverse,
         }
     }
 
     /// Whether packets that go in `direction` have `key`. Compares without branching between words.
     #[inline]
-    pub(crate) fn has_key(&self, direction: Direction, key: &FlowKey<W>) -> bool {
+    pub(crate) fn has_key(self, direction: Direction, key: &FlowKey<W>) -> bool {
         let pairs = self.words(direction).iter().zip(&key.0);
         pairs.fold(0, |difference, (word, &k)| {
             difference | (word.load(Ordering::Relaxed) ^ k)
@@ -140,15 +170,15 @@ impl<const W: usize> Conn<W> {
     /// The service's slot.
     #[inline]
     #[must_use]
-    pub fn service(&self) -> ServiceSlot {
-        ServiceSlot(self.service.load(Ordering::Relaxed))
+    pub fn service(self) -> ServiceSlot {
+        ServiceSlot(self.near.service.load(Ordering::Relaxed))
     }
 
     /// The backend's slot.
     #[inline]
     #[must_use]
-    pub fn backend(&self) -> BackendSlot {
-        BackendSlot(self.backend.load(Ordering::Relaxed))
+    pub fn backend(self) -> BackendSlot {
+        BackendSlot(self.near.backend.load(Ordering::Relaxed))
     }
 
     /// Protocol state and flags.
@@ -158,8 +188,8 @@ impl<const W: usize> Conn<W> {
         clippy::cast_possible_truncation,
         reason = "takes fields out of a word"
     )]
-    pub fn state(&self) -> ConnState {
-        let word = self.state.load(Ordering::Relaxed);
+    pub fn state(self) -> ConnState {
+        let word = self.near.state.load(Ordering::Relaxed);
         ConnState {
             protocol: (word & PROTOCOL) as u8,
             flags: (word >> FLAGS_SHIFT) as u16,
@@ -169,17 +199,18 @@ impl<const W: usize> Conn<W> {
     /// Whether the table knows only the forward direction (forwarding `direct`).
     #[inline]
     #[must_use]
-    pub fn is_one_way(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & ONE_WAY != 0
+    pub fn is_one_way(self) -> bool {
+        self.near.state.load(Ordering::Relaxed) & ONE_WAY != 0
     }
 
     /// Changes the state from `from` to `to`; false when it was another, or the connection has been
     /// removed. [`ConnTable::change_state`](super::ConnTable::change_state) also sees to the deadline.
-    pub(crate) fn swap_state(&self, from: ConnState, to: ConnState) -> bool {
-        let word = self.state.load(Ordering::Acquire);
+    pub(crate) fn swap_state(self, from: ConnState, to: ConnState) -> bool {
+        let word = self.near.state.load(Ordering::Acquire);
         let rest = word & (LIFE | ONE_WAY);
         word & LIFE == (Life::Live as u32) << LIFE_SHIFT
             && self
+                .near
                 .state
                 .compare_exchange(
                     rest | state_bits(from),
@@ -193,15 +224,15 @@ impl<const W: usize> Conn<W> {
     /// When a packet of this connection last passed, in the region's time.
     #[inline]
     #[must_use]
-    pub fn last_seen(&self) -> Tick {
-        Tick(self.last_seen.load(Ordering::Relaxed))
+    pub fn last_seen(self) -> Tick {
+        Tick(self.near.last_seen.load(Ordering::Relaxed))
     }
 
     /// A packet passes at `now`. Writes only when the tick is another, so at most once per second.
     #[inline]
-    pub fn touch(&self, now: Tick) {
-        if self.last_seen.load(Ordering::Relaxed) != now.0 {
-            self.last_seen.store(now.0, Ordering::Relaxed);
+    pub fn touch(self, now: Tick) {
+        if self.near.last_seen.load(Ordering::Relaxed) != now.0 {
+            self.near.last_seen.store(now.0, Ordering::Relaxed);
         }
     }
 
@@ -209,36 +240,37 @@ impl<const W: usize> Conn<W> {
     /// complements serve the other way (RFC 1624, eqn 3).
     #[inline]
     #[must_use]
-    pub fn deltas(&self) -> (u16, u16) {
-        let [ip, l4] = [&self.ip_delta, &self.l4_delta].map(|delta| delta.load(Ordering::Relaxed));
+    pub fn deltas(self) -> (u16, u16) {
+        let [ip, l4] =
+            [&self.near.ip_delta, &self.near.l4_delta].map(|delta| delta.load(Ordering::Relaxed));
         (ip, l4)
     }
 
     /// Way back to the client, in the filter's numbers.
     #[inline]
     #[must_use]
-    pub fn next_hop(&self) -> u32 {
-        self.next_hop.load(Ordering::Relaxed)
+    pub fn next_hop(self) -> u32 {
+        self.far.next_hop.load(Ordering::Relaxed)
     }
 
     /// Notes a way back to the client. Writes only when it is another.
     #[inline]
-    pub fn set_next_hop(&self, next_hop: u32) {
-        if self.next_hop.load(Ordering::Relaxed) != next_hop {
-            self.next_hop.store(next_hop, Ordering::Relaxed);
+    pub fn set_next_hop(self, next_hop: u32) {
+        if self.far.next_hop.load(Ordering::Relaxed) != next_hop {
+            self.far.next_hop.store(next_hop, Ordering::Relaxed);
         }
     }
 
     /// TCP sequence number noted for `direction`, in the filter's sense.
     #[inline]
     #[must_use]
-    pub fn sequence(&self, direction: Direction) -> u32 {
+    pub fn sequence(self, direction: Direction) -> u32 {
         self.sequence_word(direction).load(Ordering::Relaxed)
     }
 
     /// Notes a TCP sequence number for `direction`. Writes only when it is another.
     #[inline]
-    pub fn note_sequence(&self, direction: Direction, sequence: u32) {
+    pub fn note_sequence(self, direction: Direction, sequence: u32) {
         let word = self.sequence_word(direction);
         if word.load(Ordering::Relaxed) != sequence {
             word.store(sequence, Ordering::Relaxed);
@@ -246,20 +278,20 @@ impl<const W: usize> Conn<W> {
     }
 
     #[inline]
-    fn sequence_word(&self, direction: Direction) -> &AtomicU32 {
+    fn sequence_word(self, direction: Direction) -> &'a AtomicU32 {
         match direction {
-            Direction::Forward => &self.forward_sequence,
-            Direction::Reverse => &self.reverse_sequence,
+            Direction::Forward => &self.near.forward_sequence,
+            Direction::Reverse => &self.far.reverse_sequence,
         }
     }
 
     /// For a connection in the table, in a protocol state that has all of these bits: in which directions it is known.
     /// Who sees that sees all that was written before.
     #[inline(always)]
-    pub(crate) fn live_in(&self, bits: u8) -> Option<Known> {
+    pub(crate) fn live_in(self, bits: u8) -> Option<Known> {
         let both_ways = (Life::Live as u32) << LIFE_SHIFT | u32::from(bits);
         let one_way = both_ways | ONE_WAY;
-        match self.state.load(Ordering::Acquire) & (LIFE | ONE_WAY | u32::from(bits)) {
+        match self.near.state.load(Ordering::Acquire) & (LIFE | ONE_WAY | u32::from(bits)) {
             word if word == both_ways => Some(Known::BothWays),
             word if word == one_way => Some(Known::OneWay),
             _ => None,
@@ -269,14 +301,14 @@ impl<const W: usize> Conn<W> {
     /// Whether the connection is in the table, neither half-made nor removed.
     #[inline]
     #[must_use]
-    pub fn is_live(&self) -> bool {
+    pub fn is_live(self) -> bool {
         self.life() == Some(Life::Live)
     }
 
     #[inline]
-    pub(crate) fn life(&self) -> Option<Life> {
+    pub(crate) fn life(self) -> Option<Life> {
         // Acquire: who sees an entry live sees all that was written before it became so.
-        match (self.state.load(Ordering::Acquire) & LIFE) >> LIFE_SHIFT {
+        match (self.near.state.load(Ordering::Acquire) & LIFE) >> LIFE_SHIFT {
             0 => Some(Life::Free),
             1 => Some(Life::Tentative),
             2 => Some(Life::Live),
@@ -288,11 +320,12 @@ impl<const W: usize> Conn<W> {
 
     /// Moves the cell from one life to another and reports whether this caller did it. The rest of
     /// the state is kept. Gives up at once when the cell leads another life.
-    pub(crate) fn change_life(&self, from: Life, to: Life) -> bool {
-        let mut word = self.state.load(Ordering::Relaxed);
+    pub(crate) fn change_life(self, from: Life, to: Life) -> bool {
+        let mut word = self.near.state.load(Ordering::Relaxed);
         while word & LIFE == (from as u32) << LIFE_SHIFT {
             let next = word & !LIFE | (to as u32) << LIFE_SHIFT;
             match self
+                .near
                 .state
                 .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed)
             {
@@ -305,9 +338,9 @@ impl<const W: usize> Conn<W> {
 
     /// Sets the life of a cell that nobody else changes now. Release: all that was written to the
     /// cell before is there for who sees it.
-    pub(crate) fn set_life(&self, life: Life) {
-        let word = self.state.load(Ordering::Relaxed);
-        self.state.store(
+    pub(crate) fn set_life(self, life: Life) {
+        let word = self.near.state.load(Ordering::Relaxed);
+        self.near.state.store(
             word & !LIFE | (life as u32) << LIFE_SHIFT,
             Ordering::Release,
         );
@@ -315,35 +348,38 @@ impl<const W: usize> Conn<W> {
 
     /// Writes everything of a cell that nobody can find yet; leaves it tentative. The cell is not
     /// live at any moment of this, so a process that is killed here leaves nothing to be found.
-    pub(crate) fn fill(&self, new: &super::NewConn<W>) {
+    pub(crate) fn fill(self, new: &super::NewConn<W>) {
         let one_way = if new.reverse.is_some() { 0 } else { ONE_WAY };
         let tentative = (Life::Tentative as u32) << LIFE_SHIFT;
-        self.state.store(
+        self.near.state.store(
             tentative | one_way | state_bits(new.state),
             Ordering::Relaxed,
         );
         let keys = [new.forward, new.reverse.unwrap_or(FlowKey([0; W]))];
-        for (words, key) in [&self.forward, &self.reverse].into_iter().zip(keys) {
+        for (words, key) in [&self.near.forward, &self.far.reverse]
+            .into_iter()
+            .zip(keys)
+        {
             for (word, k) in words.iter().zip(key.0) {
                 word.store(k, Ordering::Relaxed);
             }
         }
-        self.service.store(new.service.0, Ordering::Relaxed);
-        self.backend.store(new.backend.0, Ordering::Relaxed);
-        self.last_seen.store(new.now.0, Ordering::Relaxed);
-        self.ip_delta.store(new.ip_delta, Ordering::Relaxed);
-        self.l4_delta.store(new.l4_delta, Ordering::Relaxed);
-        self.next_hop.store(new.next_hop, Ordering::Relaxed);
+        self.near.service.store(new.service.0, Ordering::Relaxed);
+        self.near.backend.store(new.backend.0, Ordering::Relaxed);
+        self.near.last_seen.store(new.now.0, Ordering::Relaxed);
+        self.near.ip_delta.store(new.ip_delta, Ordering::Relaxed);
+        self.near.l4_delta.store(new.l4_delta, Ordering::Relaxed);
+        self.far.next_hop.store(new.next_hop, Ordering::Relaxed);
         let [forward, reverse] = new.sequence;
-        self.forward_sequence.store(forward, Ordering::Relaxed);
-        self.reverse_sequence.store(reverse, Ordering::Relaxed);
+        self.near.forward_sequence.store(forward, Ordering::Relaxed);
+        self.far.reverse_sequence.store(reverse, Ordering::Relaxed);
     }
 
     /// First four words of a free cell, in which the free list keeps its links.
-    pub(crate) fn links(&self) -> [&AtomicU64; 4] {
-        let mut words = self.forward.iter().chain(&self.reverse);
+    pub(crate) fn links(self) -> [&'a AtomicU64; 4] {
+        let mut words = self.near.forward.iter().chain(&self.far.reverse);
         // Every key has at least two words, so there are always four.
-        std::array::from_fn(|_| words.next().unwrap_or(&self.forward[0]))
+        std::array::from_fn(|_| words.next().unwrap_or(&self.near.forward[0]))
     }
 }
 

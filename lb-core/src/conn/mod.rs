@@ -7,7 +7,7 @@
 //! every lane has turned (`shared::epoch`). No entry has a timer: [`ConnTable::sweep`] walks a dense
 //! array of deadlines in small steps.
 //! Not here: which backend (`scheduler`), the protocols' states and time-outs (`filter`), the clock.
-//! Easy to get wrong: a `&Conn` stays readable for as long as the table, but it means that flow only
+//! Easy to get wrong: a `Conn` stays readable for as long as the table, but it means that flow only
 //! until the lane's next [`ConnTable::turn`].
 
 mod adopt;
@@ -26,7 +26,7 @@ mod tests;
 pub use adopt::Adopted;
 pub use bucket::Probe;
 pub use cells::{Lane, Sweeping};
-pub(crate) use entry::Known;
+pub(crate) use entry::{Cell, Known};
 pub use entry::{Conn, ConnId, ConnState, Direction};
 pub use insert::{InsertError, NewConn};
 pub use table::{Buckets, ConnTable, Entries, Found, NotATable};

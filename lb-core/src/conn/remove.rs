@@ -42,7 +42,7 @@ impl<const W: usize> ConnTable<W> {
     }
 
     /// Hashes of the keys that lead to an entry.
-    fn hashes(&self, conn: &Conn<W>) -> [Option<FlowHash>; 2] {
+    fn hashes(&self, conn: Conn<'_, W>) -> [Option<FlowHash>; 2] {
         let hash = |direction| self.hash(&conn.key(direction));
         let reverse = (!conn.is_one_way()).then(|| hash(Direction::Reverse));
         [Some(hash(Direction::Forward)), reverse]

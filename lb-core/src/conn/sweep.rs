@@ -67,8 +67,8 @@ impl<const W: usize> ConnTable<W> {
         lane: &mut Lane<W>,
         now: Tick,
         budget: u32,
-        life: impl Fn(&Conn<W>) -> u32,
-        mut ended: impl FnMut(ConnId, &Conn<W>),
+        life: impl Fn(Conn<'_, W>) -> u32,
+        mut ended: impl FnMut(ConnId, Conn<'_, W>),
     ) -> u32 {
         let Some(sweeping) = lane.sweep.sweeping else {
             return 0;
@@ -126,7 +126,7 @@ impl<const W: usize> ConnTable<W> {
         number: u32,
         deadline: &AtomicU32,
         now: Tick,
-        life: impl Fn(&Conn<W>) -> u32,
+        life: impl Fn(Conn<'_, W>) -> u32,
     ) -> Verdict {
         let Some(conn) = self.cell(number) else {
             return Verdict::Stays;
@@ -163,14 +163,19 @@ impl<const W: usize> ConnTable<W> {
     }
 
     /// Takes over a cell whose remover had no room for it.
-    fn take_over(&self, lane: &mut Lane<W>, number: u32, conn: &Conn<W>, deadline: &AtomicU32) {
+    fn take_over(&self, lane: &mut Lane<W>, number: u32, conn: Conn<'_, W>, deadline: &AtomicU32) {
         if lane.limbo_has_room() && conn.change_life(Life::Orphan, Life::Dead) {
             deadline.store(0, Ordering::Relaxed);
             self.retire(lane, number);
         }
     }
 
-    fn end(&self, lane: &mut Lane<W>, id: ConnId, ended: &mut impl FnMut(ConnId, &Conn<W>)) -> u32 {
+    fn end(
+        &self,
+        lane: &mut Lane<W>,
+        id: ConnId,
+        ended: &mut impl FnMut(ConnId, Conn<'_, W>),
+    ) -> u32 {
         if !self.remove(lane, id) {
             return 0;
         }

@@ -12,19 +12,18 @@ use std::sync::Arc;
 
 use super::bucket::{Bucket, Probe, Tag, alternate};
 use super::cells::Lane;
-use super::entry::{Conn, ConnId, ConnState, Direction};
+use super::entry::{Cell, Cells, Conn, ConnId, ConnState, Direction};
 use crate::flow::{FlowHash, FlowKey, TableKey};
 use crate::shared::counters::{Counter, Padded};
 use crate::shared::live::LiveCounts;
-use crate::shared::prefetch::{LINE, Origin, prefetch_from, prefetch_read};
+use crate::shared::prefetch::{Origin, prefetch_from, prefetch_read};
 use crate::shared::region::{Region, TableControl, TableParts, Tick};
 use crate::shared::scaled::Scaled;
-use crate::shared::staggered::Staggered;
 use crate::shared::sync::{AtomicU32, Ordering};
 use crate::shared::{Epochs, Slice};
 
 /// What a search found: where, which way the packet goes, and the entry.
-pub type Found<'a, const W: usize> = (ConnId, Direction, &'a Conn<W>);
+pub type Found<'a, const W: usize> = (ConnId, Direction, Conn<'a, W>);
 
 /// Asked for a table of keys that are neither IPv4's (2 words) nor IPv6's (5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +35,7 @@ pub struct NotATable(pub usize);
 pub struct ConnTable<const W: usize> {
     pub(super) control: Slice<TableControl>,
     pub(super) buckets: Slice<Bucket>,
-    pub(super) cells: Slice<Conn<W>>,
+    pub(super) cells: Slice<Cell<W>>,
     pub(super) deadlines: Slice<AtomicU32>,
     pub(super) live: LiveCounts,
     pub(super) key: TableKey,
@@ -345,7 +344,7 @@ impl<const W: usize> ConnTable<W> {
     /// turn, or takes what is there now.
     #[inline]
     #[must_use]
-    pub fn conn(&self, id: ConnId) -> Option<&Conn<W>> {
+    pub fn conn(&self, id: ConnId) -> Option<Conn<'_, W>> {
         self.cell(id.0).filter(|conn| conn.is_live())
     }
 
@@ -371,7 +370,7 @@ impl<const W: usize> ConnTable<W> {
         &self,
         from: ConnId,
         limit: u32,
-        mut visit: impl FnMut(ConnId, &Conn<W>),
+        mut visit: impl FnMut(ConnId, Conn<'_, W>),
     ) -> Option<ConnId> {
         let end = self.used_cells().min(from.0.saturating_add(limit));
         for number in from.0..end {
@@ -392,13 +391,13 @@ impl<const W: usize> ConnTable<W> {
     }
 
     #[inline]
-    pub(super) fn cell(&self, number: u32) -> Option<&Conn<W>> {
-        self.cells().get(number)
+    pub(super) fn cell(&self, number: u32) -> Option<Conn<'_, W>> {
+        self.cells().get(number).map(Conn::of)
     }
 
     #[inline(always)]
-    pub(super) fn cells(&self) -> Staggered<'_, Conn<W>> {
-        Staggered::new(&self.cells)
+    pub(super) fn cells(&self) -> Cells<'_, W> {
+        Cells::new(&self.cells)
     }
 
     #[inline]
@@ -454,15 +453,15 @@ impl<'a> Buckets<'a> {
 
 /// The entries of a table, in whatever life.
 #[derive(Clone, Copy, Debug)]
-pub struct Entries<'a, const W: usize>(Staggered<'a, Conn<W>>);
+pub struct Entries<'a, const W: usize>(Cells<'a, W>);
 
 impl<'a, const W: usize> Entries<'a, W> {
     /// The entry that a probe names, and the direction of its key there. Whatever it named, even nothing: only the
     /// whole key and the entry's life tell whether it is the right one.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn named(self, probe: Probe) -> Option<(Direction, &'a Conn<W>)> {
-        let conn = self.0.get(probe.likely_cell())?;
+    pub(crate) fn named(self, probe: Probe) -> Option<(Direction, Conn<'a, W>)> {
+        let conn = Conn::of(self.0.get(probe.likely_cell())?);
         Some((probe.candidate().direction(), conn))
     }
 }
@@ -470,13 +469,12 @@ impl<'a, const W: usize> Entries<'a, W> {
 /// Starts to bring what will probably be needed of an entry: its first line, and towards the client, where the entry
 /// has two, the second.
 #[inline(always)]
-fn fetch_likely<const W: usize>(origin: Origin, cells: Staggered<'_, Conn<W>>, probe: Probe) {
+fn fetch_likely<const W: usize>(origin: Origin, cells: Cells<'_, W>, probe: Probe) {
     let cell = probe.likely_cell();
-    cells.prefetch(origin, cell, 0);
-    if size_of::<Conn<W>>() > LINE {
-        // Not a branch: the probe itself is still on its way.
-        cells.prefetch(origin, cell, probe.candidate().direction() as usize);
-    }
+    cells.prefetch(origin, cell);
+    // Not a branch: the probe itself is still on its way.
+    let is_reverse = probe.candidate().direction() == Direction::Reverse;
+    cells.prefetch_part(origin, cell, is_reverse);
 }
 
 /// Places up to the last whose bit is set.

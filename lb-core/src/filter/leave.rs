@@ -52,7 +52,7 @@ impl<P: Packet> Own<P> {
         packet: &mut P,
         id: ConnId,
         direction: Direction,
-        conn: &Conn<W>,
+        conn: Conn<'_, W>,
         leaves: OnDown,
     ) -> Option<Left>
     where

@@ -30,7 +30,7 @@ pub(super) struct Deltas {
 impl Deltas {
     /// Those of the way to the backend.
     #[inline(always)]
-    pub(super) fn of<const W: usize>(conn: &Conn<W>) -> Self {
+    pub(super) fn of<const W: usize>(conn: Conn<'_, W>) -> Self {
         let (ip, l4) = conn.deltas();
         Self {
             ip: Delta::from_u16(ip),
@@ -81,7 +81,7 @@ pub(super) trait Family<const W: usize>: DirectionKey {
     );
     /// Of the key of a connection's answers what [`translate`](Self::translate) needs of it on the way to the backend:
     /// from the entry, where it stands on its first line; else from the end of that way.
-    fn answers(conn: &Conn<W>, ends: &Ends) -> FlowKey<W>;
+    fn answers(conn: Conn<'_, W>, ends: &Ends) -> FlowKey<W>;
     /// Differences of the way to the backend, for a connection with these two keys.
     fn deltas(forward: &FlowKey<W>, reverse: &FlowKey<W>) -> Deltas;
 }
@@ -155,7 +155,7 @@ impl Family<2> for KeyV4 {
     }
 
     #[inline(always)]
-    fn answers(conn: &Conn<2>, _: &Ends) -> Self {
+    fn answers(conn: Conn<'_, 2>, _: &Ends) -> Self {
         conn.key(Direction::Reverse)
     }
 
@@ -223,7 +223,7 @@ impl Family<5> for KeyV6 {
     }
 
     #[inline(always)]
-    fn answers(conn: &Conn<5>, ends: &Ends) -> Self {
+    fn answers(conn: Conn<'_, 5>, ends: &Ends) -> Self {
         let [high, low, ports] = end_at(ends, conn.backend());
         Self([high, low, 0, 0, ports])
     }

@@ -61,7 +61,7 @@ impl<P: Packet> Own<P> {
         packet: &mut P,
         id: ConnId,
         direction: Direction,
-        conn: &Conn<W>,
+        conn: Conn<'_, W>,
     ) -> Option<Verdict>
     where
         FlowKey<W>: Family<W>,
@@ -148,7 +148,7 @@ impl<P: Packet> Own<P> {
         packet: &P,
         id: ConnId,
         direction: Direction,
-        conn: &Conn<W>,
+        conn: Conn<'_, W>,
         state: State,
     ) -> bool
     where
@@ -202,7 +202,7 @@ impl<P: Packet> Own<P> {
         &mut self,
         scene: Scene<'_>,
         item: &Item<W>,
-        conn: &Conn<W>,
+        conn: Conn<'_, W>,
     ) -> Result<NeighborId, Reason>
     where
         FlowKey<W>: Family<W>,
@@ -470,7 +470,7 @@ pub(super) const TCP: u8 = 6;
 
 /// Step 220, but for the Ethernet addresses.
 #[inline(always)]
-fn rewrite<const W: usize>(frame: &mut [u8], l4: L4, direction: Direction, conn: &Conn<W>)
+fn rewrite<const W: usize>(frame: &mut [u8], l4: L4, direction: Direction, conn: Conn<'_, W>)
 where
     FlowKey<W>: Family<W>,
 {
@@ -498,7 +498,7 @@ pub(super) fn hop_epoch(tables: &Tables, distribution: &Distribution) -> u16 {
 pub(super) const EPOCHS_KEPT: u16 = 1 << 14;
 
 /// Forgets a next hop that was noted so long ago.
-fn forget_old_way<const W: usize>(conn: &Conn<W>, epoch: u16) {
+fn forget_old_way<const W: usize>(conn: Conn<'_, W>, epoch: u16) {
     let noted = u16::try_from(conn.next_hop() >> 16).unwrap_or(0);
     if epoch.wrapping_sub(noted) >= EPOCHS_KEPT {
         conn.set_next_hop(0);
@@ -509,7 +509,7 @@ fn forget_old_way<const W: usize>(conn: &Conn<W>, epoch: u16) {
 #[inline(always)]
 pub(super) fn noted_way_back<const W: usize>(
     scene: Scene<'_>,
-    conn: &Conn<W>,
+    conn: Conn<'_, W>,
 ) -> Option<NeighborId> {
     let noted = conn.next_hop();
     // Zero, as a new entry has it, is not a number that was noted: epochs of routes begin at 1.
@@ -552,7 +552,7 @@ fn sweep_family<const W: usize>(
     now: Tick,
 ) {
     let budget = table.share(lane).div_ceil(STEPS);
-    let life = |conn: &Conn<W>| {
+    let life = |conn: Conn<'_, W>| {
         forget_old_way(conn, epoch);
         timeout(
             distribution,

@@ -82,7 +82,7 @@ where
         batch: &Batch<W>,
         at: usize,
         packet: &mut P,
-        conn: &Conn<W>,
+        conn: Conn<'_, W>,
     ) -> Option<PortId> {
         let this = if TO_BACKEND {
             Direction::Forward
@@ -134,7 +134,7 @@ where
 
     /// The way back to a connection's client, if it is known and so is the one to its backend.
     #[inline(always)]
-    fn back(&self, conn: &Conn<W>, to_backend: &Way) -> Option<Way> {
+    fn back(&self, conn: Conn<'_, W>, to_backend: &Way) -> Option<Way> {
         let Scene {
             tables,
             distribution,
@@ -167,7 +167,7 @@ fn refresh<const W: usize, const TO_BACKEND: bool>(
     scene: Scene<'_>,
     is_tcp: bool,
     frame: &[u8],
-    conn: &Conn<W>,
+    conn: Conn<'_, W>,
 ) where
     FlowKey<W>: Family<W>,
 {

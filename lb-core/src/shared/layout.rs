@@ -6,13 +6,12 @@
 
 use super::memory::PAGE;
 use super::region::{Header, Identity, TableControl};
-use super::staggered::room_for;
 use super::sync::AtomicU32;
-use crate::conn::Conn;
+use crate::conn::Cell;
 use crate::conn::bucket::{Bucket, buckets_for};
 
 /// Goes up whenever a shape or a part of the region changes.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 
 /// Most connections that one table can hold: 64 Mi.
 pub const MAX_CONNECTIONS: u32 = 64 << 20;
@@ -81,8 +80,8 @@ impl Layout {
         let parts = self.parts();
         let shared = parts.deadlines[0];
         let per_table = connections * 4 + buckets_for(self.connections) * size_of::<Bucket>();
-        let v4 = per_table + octets_of::<Conn<2>>(connections);
-        let v6 = per_table + octets_of::<Conn<5>>(connections);
+        let v4 = per_table + connections * size_of::<Cell<2>>();
+        let v6 = per_table + connections * size_of::<Cell<5>>();
         (shared + v4, shared + v6)
     }
 
@@ -110,8 +109,8 @@ impl Layout {
                 part(buckets * size_of::<Bucket>()),
                 part(buckets * size_of::<Bucket>()),
             ],
-            v4: part(octets_of::<Conn<2>>(connections)),
-            v6: part(octets_of::<Conn<5>>(connections)),
+            v4: part(connections * size_of::<Cell<2>>()),
+            v6: part(connections * size_of::<Cell<5>>()),
             end,
         }
     }
@@ -136,18 +135,13 @@ impl Layout {
             size_of::<Header>(),
             size_of::<TableControl>(),
             size_of::<Bucket>(),
-            size_of::<Conn<2>>(),
-            size_of::<Conn<5>>(),
+            size_of::<Cell<2>>(),
+            size_of::<Cell<5>>(),
         ];
         facts.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &fact| {
             (sum ^ fact as u64).wrapping_mul(0x0000_0100_0000_01b3)
         })
     }
-}
-
-/// Octets of a table's entries.
-const fn octets_of<T>(connections: usize) -> usize {
-    room_for::<T>(connections) * size_of::<T>()
 }
 
 /// Where each part starts, in octets from the start of the region; pairs are IPv4, IPv6.
@@ -191,7 +185,7 @@ mod tests {
             (p.buckets[0], 500 * 64),
             (p.buckets[1], 500 * 64),
             (p.v4, 1000 * 64),
-            (p.v6, 1000 * 128 + 31 * 64),
+            (p.v6, 1000 * 128),
             (p.end, 0),
         ];
         assert!(

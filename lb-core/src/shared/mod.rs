@@ -9,6 +9,7 @@
 //! Easy to get wrong: all that lies in a region is made of atomics, for which every bit pattern is
 //! valid and zero means empty; a pointer, an enum or a `bool` must never get in.
 
+pub(crate) mod columns;
 pub mod counters;
 pub mod double_buffer;
 pub mod epoch;
@@ -20,7 +21,6 @@ pub mod plain;
 pub mod prefetch;
 pub mod region;
 pub(crate) mod scaled;
-pub(crate) mod staggered;
 pub(crate) mod sync;
 
 pub use counters::{Counter, Padded};

@@ -13,7 +13,7 @@
 
 use super::region::{Header, Identity, TableControl};
 use super::sync::{AtomicU32, AtomicU64};
-use crate::conn::Conn;
+use crate::conn::Cell;
 use crate::conn::bucket::Bucket;
 
 /// A shape that may lie in shared memory. Sealed: the list is in this file.
@@ -44,13 +44,13 @@ admit! {
     [] Identity;
     [] TableControl;
     [] Bucket;
-    [const W: usize] Conn<W>;
+    [const W: usize] Cell<W>;
 }
 
 #[cfg(not(loom))]
 const _: () = {
     assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
-    assert!(size_of::<Conn<2>>() == 64 && align_of::<Conn<2>>() == 64);
-    assert!(size_of::<Conn<5>>() == 128 && align_of::<Conn<5>>() == 64);
+    assert!(size_of::<Cell<2>>() == 64 && align_of::<Cell<2>>() == 64);
+    assert!(size_of::<Cell<5>>() == 128 && align_of::<Cell<5>>() == 64);
     assert!(size_of::<TableControl>() == 256);
 };

@@ -14,9 +14,8 @@ use super::layout::LAYOUT_VERSION;
 pub use super::layout::{BadCapacity, Layout, MAX_BACKENDS, MAX_CONNECTIONS, MAX_SERVICES};
 pub use super::live::LiveCounts;
 use super::memory::{Memory, Slice};
-use super::staggered::room_for;
 use super::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::conn::Conn;
+use crate::conn::Cell;
 use crate::conn::bucket::{Bucket, buckets_for};
 use crate::flow::{HashSeed, TableKey};
 
@@ -203,7 +202,7 @@ impl Region {
             buckets: self
                 .memory
                 .slice(buckets, buckets_for(self.layout.connections))?,
-            cells: self.memory.slice(cells, room_for::<Conn<W>>(connections))?,
+            cells: self.memory.slice(cells, connections)?,
         })
     }
 
@@ -413,8 +412,8 @@ pub(crate) struct TableParts<const W: usize> {
     pub(crate) control: Slice<TableControl>,
     pub(crate) deadlines: Slice<AtomicU32>,
     pub(crate) buckets: Slice<Bucket>,
-    /// Room for the cells, to be read as [`Staggered`](super::staggered::Staggered).
-    pub(crate) cells: Slice<Conn<W>>,
+    /// Room for the cells, to be read as [`Columns`](super::columns::Columns).
+    pub(crate) cells: Slice<Cell<W>>,
 }
 
 #[expect(

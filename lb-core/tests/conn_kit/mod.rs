@@ -108,7 +108,7 @@ pub(crate) fn digest(n: u32) -> u32 {
 }
 
 /// Whether the entry is flow number `n` in all its parts.
-pub(crate) fn is_flow<const W: usize>(conn: &Conn<W>, n: u32) -> bool
+pub(crate) fn is_flow<const W: usize>(conn: Conn<'_, W>, n: u32) -> bool
 where
     Make: Flow<W>,
 {
