@@ -92,6 +92,17 @@ const fn first_six(octets: [u8; 8]) -> u64 {
     }
 }
 
+/// The first three of four octets, as they stand in a frame.
+#[inline(always)]
+const fn first_three(octets: [u8; 4]) -> u32 {
+    let word = u32::from_ne_bytes(octets);
+    if cfg!(target_endian = "little") {
+        word << 8
+    } else {
+        word >> 8
+    }
+}
+
 impl OwnMac {
     /// Prepares a port's address.
     #[must_use]
@@ -119,16 +130,15 @@ pub(crate) enum Plain {
     Other,
 }
 
-/// EtherType, version and header length, as they stand in a frame.
-const IPV4_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
-const IPV4_WITHOUT_OPTIONS: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
+/// EtherType, version and header length.
+const IPV4_WITHOUT_OPTIONS: u32 = first_three([0x08, 0x00, 0x45, 0]);
 /// More fragments, fragment offset and protocol, as they stand in a frame from octet 20 on.
 const IPV4_COURSE: u32 = u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
 const WHOLE_TCP: u32 = u32::from_ne_bytes([0, 0, 0, TCP]);
 const WHOLE_UDP: u32 = u32::from_ne_bytes([0, 0, 0, UDP]);
-/// EtherType and version, as they stand in a frame.
-const IPV6_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xf0, 0]);
-const IPV6_ANY: u32 = u32::from_ne_bytes([0x86, 0xdd, 0x60, 0]);
+/// EtherType and version.
+const IPV6_KIND: u32 = first_three([0xff, 0xff, 0xf0, 0]);
+const IPV6_ANY: u32 = first_three([0x86, 0xdd, 0x60, 0]);
 
 /// The straight path: untagged TCP or UDP to our MAC, without IP options or extension headers, with all
 /// headers at hand, and nothing wrong with it but what [`Flow::defect`] finds.
@@ -140,8 +150,8 @@ pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
     if !own.is_dst_of(f.array_at::<0, 8>()) {
         return Plain::Other;
     }
-    let kind = u32::from_ne_bytes(f.array_at::<12, 4>());
-    if kind & IPV4_KIND == IPV4_WITHOUT_OPTIONS {
+    let kind = first_three(f.array_at::<12, 4>());
+    if kind == IPV4_WITHOUT_OPTIONS {
         plain_v4(f, total_len).map_or(Plain::Other, Plain::V4)
     } else if kind & IPV6_KIND == IPV6_ANY {
         plain_v6(head, total_len).map_or(Plain::Other, Plain::V6)
@@ -165,8 +175,8 @@ pub fn parse(head: &[u8], total_len: usize, mac: MacAddr) -> Parsed {
 /// TCP or UDP behind an IPv4 header without options; `None` for anything that needs a closer look.
 #[inline(always)]
 fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
-    let ip_len = usize::from(f.u16_at::<16>());
-    let is_whole = ip_len + ETHERNET <= total_len;
+    let ip_len = f.u16_at::<16>();
+    let is_whole = usize::from(ip_len) + ETHERNET <= total_len;
     let course = u32::from_ne_bytes(f.array_at::<20, 4>()) & IPV4_COURSE;
     let words = [
         u64::from_ne_bytes(f.array_at::<14, 8>()),
@@ -183,10 +193,10 @@ fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
         flags,
     };
     if course == WHOLE_TCP {
-        tcp_fits(f[46], IPV4, ip_len).then(|| flow(TCP, f[47]))
+        tcp_fits(f[46], IPV4 as u16, ip_len).then(|| flow(TCP, f[47]))
     } else {
         rarer();
-        let is_udp = course == WHOLE_UDP && udp_fits(f.u16_at::<38>(), IPV4, ip_len);
+        let is_udp = course == WHOLE_UDP && udp_fits(f.u16_at::<38>(), IPV4 as u16, ip_len);
         is_udp.then(|| flow(UDP, 0))
     }
 }
@@ -195,8 +205,8 @@ fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
 #[inline(always)]
 fn plain_v6(head: &[u8], total_len: usize) -> Option<Flow<5>> {
     let f = head.first_chunk::<74>()?;
-    let l4_len = usize::from(f.u16_at::<18>());
-    if l4_len + ETHERNET + IPV6 > total_len {
+    let l4_len = f.u16_at::<18>();
+    if usize::from(l4_len) + ETHERNET + IPV6 > total_len {
         return None;
     }
     let flow = |protocol, flags| Flow {
@@ -227,14 +237,15 @@ const fn rarer() {}
 /// Whether a TCP header with this data offset, which stands `before` octets behind the beginning of what is `len`
 /// octets long, has its 20 octets and lies within.
 #[inline(always)]
-const fn tcp_fits(offset: u8, before: usize, len: usize) -> bool {
-    let header = (offset >> 4) as usize * 4;
-    header >= 20 && before + header <= len
+const fn tcp_fits(offset: u8, before: u16, len: u16) -> bool {
+    // What is below 20 octets comes out as a gigabyte: one comparison for both.
+    let words = (offset as u32).wrapping_sub(5 << 4) >> 4;
+    before as u32 + 20 + 4 * words <= len as u32
 }
 
 #[inline(always)]
-const fn udp_fits(udp_len: u16, before: usize, len: usize) -> bool {
-    udp_len >= 8 && before + udp_len as usize <= len
+const fn udp_fits(udp_len: u16, before: u16, len: u16) -> bool {
+    udp_len >= 8 && before as u32 + udp_len as u32 <= len as u32
 }
 
 /// Whether words add up to what folds to 0xFFFF, as a header with a correct checksum does. The order of

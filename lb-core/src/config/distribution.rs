@@ -21,7 +21,7 @@ use super::kernel::KernelRoute;
 use super::lookup::{Lookup, LookupKey};
 use super::{AllDown, Cidr, Forwarding, OnDown, OnMiss, Timeouts};
 use crate::flow::{AddressWords, DirectionKey, FlowHash, Protocol};
-use crate::frame::ETHERNET;
+use crate::frame::{ETHERNET, OwnMac};
 use crate::id::{BackendSlot, NeighborId, PortId, ServiceSlot};
 use crate::route::neighbor::NeighborTable;
 use crate::route::{NextHops, RouteTable};
@@ -102,6 +102,8 @@ pub struct PortView {
     pub id: PortId,
     /// MAC address that frames to us carry and frames of ours come from.
     pub mac: MacAddr,
+    /// The same, ready to be compared with a frame's.
+    pub own: OwnMac,
     /// The same, ready to be written into a frame.
     pub source: SourceMac,
     /// Addresses of its interface; none where the configuration has no interface for it, nor the kernel an address.
@@ -206,6 +208,7 @@ impl Distribution {
             .map(|&(id, mac)| PortView {
                 id,
                 mac,
+                own: OwnMac::new(mac),
                 source: SourceMac::new(mac),
                 addresses: Vec::new(),
                 is_up: true,

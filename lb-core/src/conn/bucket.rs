@@ -12,6 +12,7 @@ use super::entry::Direction;
 use crate::flow::FlowHash;
 use crate::shared::halves::{Line, equal_upper_halves};
 use crate::shared::layout::MAX_CONNECTIONS;
+use crate::shared::prefetch::LINE;
 use crate::shared::scaled::high_product;
 use crate::shared::sync::{AtomicU64, Ordering};
 
@@ -24,9 +25,9 @@ pub(crate) const SLOTS: usize = if cfg!(loom) { 2 } else { 7 };
 pub(crate) const ROOMY: u32 = if cfg!(loom) { 2 } else { 3 };
 
 const TAG_SHIFT: u32 = 32;
-const REVERSE: u64 = 1 << 31;
-const CELL: u64 = (1 << 30) - 1;
-const _: () = assert!((MAX_CONNECTIONS as u64) < CELL);
+const REVERSE: u64 = 1;
+const CELL_SHIFT: u32 = LINE.ilog2();
+const _: () = assert!(MAX_CONNECTIONS <= 1 << (u32::BITS - CELL_SHIFT));
 
 /// Buckets of a table for `connections` connections: two keys for each, seven slots in a bucket.
 pub(crate) const fn buckets_for(connections: u32) -> usize {
@@ -50,8 +51,10 @@ impl Default for Bucket {
     }
 }
 
-/// Contents of a slot: tag (32 bits, an odd number), direction (1), a bit that is always 0, cell number (30).
+/// Contents of a slot: tag (32 bits, an odd number), cell number (26), five bits that are always 0, direction (1).
 /// Zero is an empty slot.
+///
+/// The lower half is nearly what a search wants of it: where the entry's first line begins in its column, in octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
@@ -62,7 +65,7 @@ impl Slot {
             Direction::Forward => 0,
             Direction::Reverse => REVERSE,
         };
-        Self(u64::from(tag.0) << TAG_SHIFT | reverse | u64::from(cell))
+        Self(u64::from(tag.0) << TAG_SHIFT | u64::from(cell) << CELL_SHIFT | reverse)
     }
 
     /// The cell's number; `None` for an empty slot.
@@ -71,8 +74,15 @@ impl Slot {
         if self.0 >> TAG_SHIFT == 0 {
             None
         } else {
-            Some((self.0 & CELL) as u32)
+            Some(self.octet() >> CELL_SHIFT)
         }
+    }
+
+    /// An octet of the entry's first line, from the start of its column: the first, or the next.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the lower half")]
+    const fn octet(self) -> u32 {
+        self.0 as u32
     }
 
     #[inline]
@@ -121,10 +131,11 @@ impl Probe {
         Slot(self.0)
     }
 
-    /// The cell that is probably needed next; any number will do when there is none.
+    /// An octet of the first line that is probably needed next, from the start of its column; any will do when there
+    /// is none.
     #[inline(always)]
-    pub(crate) const fn likely_cell(self) -> u32 {
-        (self.0 & CELL) as u32
+    pub(crate) const fn likely_octet(self) -> usize {
+        self.candidate().octet() as usize
     }
 }
 

@@ -11,7 +11,7 @@
 use super::entry::{Conn, Life};
 use super::limbo::Limbo;
 use super::table::ConnTable;
-use crate::shared::prefetch::{Origin, prefetch_read};
+use crate::shared::prefetch::{LINE, Origin, prefetch_read};
 use crate::shared::sync::Ordering;
 
 /// Most free cells that a lane keeps for itself.
@@ -103,9 +103,9 @@ impl<const W: usize> ConnTable<W> {
     }
 
     fn fetch_cell(&self, cell: u32) {
-        let cells = self.cells();
-        cells.prefetch(Origin::SecondLevel, cell);
-        cells.prefetch_part(Origin::SecondLevel, cell, true);
+        let (cells, octet) = (self.cells(), cell as usize * LINE);
+        cells.prefetch(Origin::SecondLevel, octet);
+        cells.prefetch_part(Origin::SecondLevel, octet, true);
         self.deadlines
             .get(cell as usize)
             .inspect(|deadline| prefetch_read(*deadline));

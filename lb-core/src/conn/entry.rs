@@ -75,7 +75,7 @@ pub(crate) struct Near<const W: usize> {
     /// Protocol state, flags, [`Life`], and whether only the forward key is in the table.
     state: AtomicU32,
     last_seen: AtomicU32,
-    /// Checksum differences on the way to the backend, of the IP header and of TCP or UDP.
+    /// Checksum differences on the way to the backend, of the IP header (hop included) and of TCP or UDP.
     ip_delta: AtomicU16,
     l4_delta: AtomicU16,
     forward_sequence: AtomicU32,
@@ -236,8 +236,8 @@ impl<'a, const W: usize> Conn<'a, W> {
         }
     }
 
-    /// One's complement differences to add to the checksums of the IP header and of TCP or UDP going forward; their
-    /// complements serve the other way (RFC 1624, eqn 3).
+    /// One's complement differences to add to the checksums of the IP header, of which a hop is taken, and of TCP or
+    /// UDP going forward (RFC 1624, eqn 3); those of the other way follow from them.
     #[inline]
     #[must_use]
     pub fn deltas(self) -> (u16, u16) {

@@ -461,7 +461,7 @@ impl<'a, const W: usize> Entries<'a, W> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn named(self, probe: Probe) -> Option<(Direction, Conn<'a, W>)> {
-        let conn = Conn::of(self.0.get(probe.likely_cell())?);
+        let conn = Conn::of(self.0.get_by_octet(probe.likely_octet())?);
         Some((probe.candidate().direction(), conn))
     }
 }
@@ -470,11 +470,11 @@ impl<'a, const W: usize> Entries<'a, W> {
 /// has two, the second.
 #[inline(always)]
 fn fetch_likely<const W: usize>(origin: Origin, cells: Cells<'_, W>, probe: Probe) {
-    let cell = probe.likely_cell();
-    cells.prefetch(origin, cell);
+    let octet = probe.likely_octet();
+    cells.prefetch(origin, octet);
     // Not a branch: the probe itself is still on its way.
     let is_reverse = probe.candidate().direction() == Direction::Reverse;
-    cells.prefetch_part(origin, cell, is_reverse);
+    cells.prefetch_part(origin, octet, is_reverse);
 }
 
 /// Places up to the last whose bit is set.

@@ -34,7 +34,7 @@ use crate::config::registry::MAX_SERVICES;
 use crate::config::{Distribution, PortView};
 use crate::conn::{ConnTable, Lane, Tick};
 use crate::flow::FlowKey;
-use crate::frame::{self, OwnMac, Parsed, Plain};
+use crate::frame::{self, Parsed, Plain};
 use crate::id::{NeighborId, PortId};
 use crate::packet::Packet;
 use crate::route::neighbor::{Link, NeighborTable, Now};
@@ -283,13 +283,12 @@ impl<P: Packet> Filter<P> {
             verdicts.fill(Verdict::Drop(Reason::PortDown));
             return;
         }
-        let own_mac = OwnMac::new(scene.ingress.mac);
         let (buckets_v4, buckets_v6) = (tables.v4.buckets(), tables.v6.buckets());
         // Bits of the rarer kinds: what is neither is IPv4's.
         let (mut in_v6, mut in_none) = (0, 0);
         let all = all_places(packets.len());
         for (at, (packet, verdict)) in packets.iter_mut().zip(verdicts).enumerate() {
-            match frame::plain(packet.head(), packet.total_len(), own_mac) {
+            match frame::plain(packet.head(), packet.total_len(), scene.ingress.own) {
                 Plain::V4(flow) => v4.fill(at, buckets_v4, flow),
                 Plain::V6(flow) => {
                     v6.fill(at, buckets_v6, flow);

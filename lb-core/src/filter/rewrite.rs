@@ -6,8 +6,6 @@
 //! Easy to get wrong: towards the client it is the *source* that changes, back to the VIP, and the
 //! differences are the negative ones.
 
-use std::ops::Neg;
-
 use crate::conn::{Conn, ConnTable, Direction, Lane};
 use crate::flow::{DirectionKey, FlowKey, KeyV4, KeyV6};
 use crate::frame::{ETHERNET, IPV4, IPV6};
@@ -21,7 +19,7 @@ use super::{Lanes, Tables};
 /// The differences that one direction of a connection adds to its checksums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deltas {
-    /// IPv4 header; unused for IPv6.
+    /// IPv4 header, with the hop that is taken; unused for IPv6.
     pub ip: Delta,
     /// TCP or UDP, pseudo-header included.
     pub l4: Delta,
@@ -37,15 +35,12 @@ impl Deltas {
             l4: Delta::from_u16(l4),
         }
     }
-}
 
-impl Neg for Deltas {
-    type Output = Self;
-
+    /// Those of the way back, which takes a hop as well.
     #[inline(always)]
-    fn neg(self) -> Self {
+    pub(super) fn back(self) -> Self {
         Self {
-            ip: -self.ip,
+            ip: -self.ip + TWO_HOPS,
             l4: -self.l4,
         }
     }
@@ -85,6 +80,9 @@ pub(super) trait Family<const W: usize>: DirectionKey {
     /// Differences of the way to the backend, for a connection with these two keys.
     fn deltas(forward: &FlowKey<W>, reverse: &FlowKey<W>) -> Deltas;
 }
+
+/// The difference to a header checksum of two hops.
+const TWO_HOPS: Delta = Delta::of_u16(0x0200, 0x0000);
 
 const TTL: usize = 8;
 const IPV4_CHECKSUM: usize = 10;
@@ -127,7 +125,7 @@ impl Family<2> for KeyV4 {
 
     fn decrement_hops(frame: &mut [u8]) {
         if let Some(ip) = header::<IPV4>(frame) {
-            take_hop_v4(ip, Delta::NONE);
+            take_hop_v4(ip, ipv4::ONE_HOP);
         }
     }
 
@@ -163,7 +161,7 @@ impl Family<2> for KeyV4 {
         let (vip, backend) = (forward.addresses().1, reverse.addresses().0);
         let ip = Delta::of_u32(u32::from_be_bytes(vip), u32::from_be_bytes(backend));
         Deltas {
-            ip,
+            ip: ip + ipv4::ONE_HOP,
             l4: ip + Delta::of_u16(forward.dst_port(), reverse.src_port()),
         }
     }
@@ -245,12 +243,12 @@ fn header<const N: usize>(frame: &mut [u8]) -> Option<&mut [u8; N]> {
     frame.get_mut(ETHERNET..).and_then(<[u8]>::first_chunk_mut)
 }
 
-/// Takes one from the TTL and applies that difference, and `delta`, to the header checksum.
+/// Takes one from the TTL, and applies a difference that has it to the header checksum.
 #[inline(always)]
 fn take_hop_v4(ip: &mut [u8; IPV4], delta: Delta) {
     ip[TTL] = ip[TTL].wrapping_sub(1);
     let old = ip.array_at::<IPV4_CHECKSUM, 2>();
-    ip.put_array::<IPV4_CHECKSUM, 2>(ipv4::ONE_HOP.edit(delta.edit(old)));
+    ip.put_array::<IPV4_CHECKSUM, 2>(delta.edit(old));
 }
 
 /// Sets the port at the end that changes, and brings the transport checksum up to date. `opposite` is

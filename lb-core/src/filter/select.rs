@@ -482,7 +482,7 @@ where
         }
         Direction::Reverse => {
             let opposite = conn.key(Direction::Forward);
-            FlowKey::<W>::translate::<false>(frame, l4, &opposite, -deltas);
+            FlowKey::<W>::translate::<false>(frame, l4, &opposite, deltas.back());
         }
     }
 }

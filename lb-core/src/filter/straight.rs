@@ -60,43 +60,47 @@ where
         at: usize,
         packet: &mut P,
     ) -> Option<PortId> {
-        let (direction, conn) = self.entries.named(batch.probed(at))?;
-        match (direction, conn.live_in(SETTLED)?) {
-            (Direction::Forward, Known::BothWays) => {
-                self.pass::<true, true, P>(batch, at, packet, conn)
-            }
-            (Direction::Forward, Known::OneWay) => {
-                self.pass::<true, false, P>(batch, at, packet, conn)
-            }
-            (Direction::Reverse, Known::BothWays) => {
-                self.pass::<false, true, P>(batch, at, packet, conn)
-            }
-            (Direction::Reverse, Known::OneWay) => None,
+        let upper = batch.upper(at).and(LOOKED_AT);
+        if upper == upper_of::<W>(TCP, Flags::ACK) {
+            self.pass::<true, P>(batch, at, packet)
+        } else if upper == upper_of::<W>(UDP, Flags(0)) {
+            self.pass::<false, P>(batch, at, packet)
+        } else {
+            None
         }
     }
 
-    /// The same for one direction, with or without translation.
+    /// The same for one protocol.
     #[inline(always)]
-    fn pass<const TO_BACKEND: bool, const TRANSLATES: bool, P: Packet>(
+    fn pass<const IS_TCP: bool, P: Packet>(
         &self,
         batch: &Batch<W>,
         at: usize,
         packet: &mut P,
+    ) -> Option<PortId> {
+        let (direction, conn) = self.entries.named(batch.probed(at))?;
+        let is_of = |direction| conn.has_key(direction, &batch.key(at));
+        match (direction, conn.live_in(SETTLED)?) {
+            (Direction::Forward, Known::BothWays) if is_of(Direction::Forward) => {
+                self.rewrite::<true, true, IS_TCP, P>(packet, conn)
+            }
+            (Direction::Forward, Known::OneWay) if is_of(Direction::Forward) => {
+                self.rewrite::<true, false, IS_TCP, P>(packet, conn)
+            }
+            (Direction::Reverse, Known::BothWays) if is_of(Direction::Reverse) => {
+                self.rewrite::<false, true, IS_TCP, P>(packet, conn)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same for one direction, with or without translation. The packet is the connection's.
+    #[inline(always)]
+    fn rewrite<const TO_BACKEND: bool, const TRANSLATES: bool, const IS_TCP: bool, P: Packet>(
+        &self,
+        packet: &mut P,
         conn: Conn<'_, W>,
     ) -> Option<PortId> {
-        let this = if TO_BACKEND {
-            Direction::Forward
-        } else {
-            Direction::Reverse
-        };
-        if !conn.has_key(this, &batch.key(at)) {
-            return None;
-        }
-        let upper = batch.upper(at).and(LOOKED_AT);
-        let is_tcp = upper == upper_of::<W>(TCP, Flags::ACK);
-        if !is_tcp && upper != upper_of::<W>(UDP, Flags(0)) {
-            return None;
-        }
         // Also on the way back: a backend without a way may not be configured any more.
         let to_backend = way_to(self.ways, conn.backend());
         let to_client;
@@ -112,7 +116,7 @@ where
             return None;
         }
         if conn.last_seen() != self.scene.tick() {
-            refresh::<W, TO_BACKEND>(self.scene, is_tcp, frame, conn);
+            refresh::<W, TO_BACKEND>(self.scene, IS_TCP, frame, conn);
         }
         address_frame(frame, way);
         if let Some(counters) = of_service(self.services, conn.service()) {
@@ -120,12 +124,12 @@ where
             counters.octets.add(octets as u64);
         }
         if TRANSLATES {
-            let l4 = (FlowKey::<W>::PLAIN_L4, if is_tcp { TCP } else { UDP });
+            let l4 = (FlowKey::<W>::PLAIN_L4, if IS_TCP { TCP } else { UDP });
             let deltas = Deltas::of(conn);
             let (opposite, deltas) = if TO_BACKEND {
                 (FlowKey::<W>::answers(conn, self.ends), deltas)
             } else {
-                (conn.key(Direction::Forward), -deltas)
+                (conn.key(Direction::Forward), deltas.back())
             };
             FlowKey::<W>::translate::<TO_BACKEND>(frame, l4, &opposite, deltas);
         }

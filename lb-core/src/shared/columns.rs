@@ -35,16 +35,18 @@ impl<'a, A, B> Columns<'a, A, B>
 where
     Pair<A, B>: Plain,
 {
-    /// Whether the parts lie apart. Loom's atomics have no places in a line.
-    pub(crate) const ARE_APART: bool = size_of::<Pair<A, B>>() > LINE && !cfg!(loom);
+    /// Whether the parts lie apart.
+    const ARE_APART: bool = size_of::<Pair<A, B>>() > LINE;
 
     /// As many items as there is room for.
     #[inline(always)]
     pub(crate) const fn new(room: &'a [Pair<A, B>]) -> Self {
+        #[cfg(not(loom))]
         const {
-            assert!(!Self::ARE_APART || size_of::<Pair<A, B>>() == 2 * LINE);
-            assert!(!Self::ARE_APART || size_of::<A>() <= LINE && size_of::<B>() <= LINE);
-            assert!(align_of::<A>() <= LINE && align_of::<B>() <= LINE);
+            let lines = 1 + Self::ARE_APART as usize;
+            assert!(size_of::<Pair<A, B>>() == lines * LINE);
+            assert!(size_of::<A>() <= LINE && align_of::<A>() <= LINE);
+            assert!(size_of::<B>() <= LINE && align_of::<B>() <= LINE);
         }
         Self(room)
     }
@@ -52,50 +54,63 @@ where
     /// Both parts of an item; `None` past the end.
     #[inline(always)]
     pub(crate) fn get(self, at: u32) -> Option<(&'a A, &'a B)> {
-        let at = at as usize;
-        if !Self::ARE_APART {
-            return self.0.get(at).map(|Pair { first, second }| (first, second));
+        self.get_by_octet(at as usize * LINE)
+    }
+
+    /// Both parts of the item in whose first line an octet lies, counted from the start of the column; `None` past
+    /// the end.
+    #[inline(always)]
+    pub(crate) fn get_by_octet(self, octet: usize) -> Option<(&'a A, &'a B)> {
+        if cfg!(loom) {
+            // Its atomics have no places in a line.
+            let pair = self.0.get(octet / LINE);
+            return pair.map(|Pair { first, second }| (first, second));
         }
-        if at >= self.0.len() {
+        let offset = octet & !(LINE - 1);
+        if offset >= self.column() {
             return None;
         }
-        let start = self.0.as_ptr().cast::<u8>();
-        let [first, second] = [at, self.0.len() + at].map(|line| start.wrapping_add(line * LINE));
-        // SAFETY: `at` is below the number of items and so of lines in a column, the first of two in the room; a line's
-        // boundary suffices for either part; this line is read as a first part always; `Plain` makes any contents
-        // valid, and shared writes atomic.
+        let first = self.0.as_ptr().wrapping_byte_add(offset);
+        let second = if Self::ARE_APART {
+            first.wrapping_byte_add(self.column()).cast()
+        } else {
+            // SAFETY: the room begins with a column of lines, of which one begins at the offset: a whole item lies there.
+            unsafe { &raw const (*first).second }
+        };
+        // SAFETY: the line lies in the room, as was just asked. Its boundary suffices for the part, and whoever reads
+        // it reads it as a first part. `Plain` makes any contents valid, and shared writes atomic.
         let first = unsafe { &*first.cast() };
-        // SAFETY: as above; the line is of the second column, and read as a second part always.
-        let second = unsafe { &*second.cast() };
+        // SAFETY: as above; where the parts lie apart, the room has a second column as long as the first.
+        let second = unsafe { &*second };
         Some((first, second))
     }
 
-    /// Starts to bring an item's first line. Where there is no such item, nothing is gained and nothing lost.
+    /// Starts to bring the first line in which an octet lies, counted as in [`get_by_octet`](Self::get_by_octet).
+    /// Where there is no such item, nothing is gained and nothing lost.
     #[inline(always)]
-    pub(crate) fn prefetch(self, origin: Origin, at: u32) {
-        prefetch_at(origin, self.line(at));
+    pub(crate) fn prefetch(self, origin: Origin, octet: usize) {
+        prefetch_at(origin, self.address(octet));
     }
 
-    /// The same for the line of the second part, or again of the first: without a branch.
+    /// The same for the line of the second part, or again of the first: without a branch. Where both parts share a
+    /// line, nothing.
     #[inline(always)]
-    pub(crate) fn prefetch_part(self, origin: Origin, at: u32, is_second: bool) {
+    pub(crate) fn prefetch_part(self, origin: Origin, octet: usize, is_second: bool) {
         if Self::ARE_APART {
-            let column = self.0.len() * LINE;
-            let offset = column & usize::from(is_second).wrapping_neg();
-            prefetch_at(origin, self.line(at).wrapping_add(offset));
+            let further = self.column() & usize::from(is_second).wrapping_neg();
+            prefetch_at(origin, self.address(octet).wrapping_add(further));
         }
     }
 
-    /// Where an item's first line begins.
+    /// Length of a column in octets.
     #[inline(always)]
-    fn line(self, at: u32) -> *const i8 {
-        let distance = if Self::ARE_APART {
-            LINE
-        } else {
-            size_of::<Pair<A, B>>()
-        };
-        let start = self.0.as_ptr().cast::<i8>();
-        start.wrapping_add(at as usize * distance)
+    const fn column(self) -> usize {
+        self.0.len() * LINE
+    }
+
+    #[inline(always)]
+    const fn address(self, octet: usize) -> *const i8 {
+        self.0.as_ptr().cast::<i8>().wrapping_add(octet)
     }
 }
 
