@@ -20,7 +20,8 @@ pub use classify::{Ip, classify};
 /// Octets of an Ethernet header.
 pub const ETHERNET: usize = 14;
 /// Octets of an IPv4 header without options.
-pub const IPV4: usize = 20;
+pub const IPV4: usize = IPV4_LEN as usize;
+const IPV4_LEN: u16 = 20;
 /// Octets of an IPv6 header.
 pub const IPV6: usize = 40;
 
@@ -193,10 +194,10 @@ fn plain_v4(f: &[u8; 54], total_len: usize) -> Option<Flow<2>> {
         flags,
     };
     if course == WHOLE_TCP {
-        tcp_fits(f[46], IPV4 as u16, ip_len).then(|| flow(TCP, f[47]))
+        tcp_fits(f[46], IPV4_LEN, ip_len).then(|| flow(TCP, f[47]))
     } else {
         rarer();
-        let is_udp = course == WHOLE_UDP && udp_fits(f.u16_at::<38>(), IPV4 as u16, ip_len);
+        let is_udp = course == WHOLE_UDP && udp_fits(f.u16_at::<38>(), IPV4_LEN, ip_len);
         is_udp.then(|| flow(UDP, 0))
     }
 }

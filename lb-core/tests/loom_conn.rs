@@ -60,13 +60,13 @@ fn insert(table: &Table, lane: &mut Lane<2>, new: &NewConn<2>) -> Result<(), Ins
         .map(|_| ())
 }
 
-fn find<'a>(table: &'a Table, new: &NewConn<2>) -> Option<&'a Conn<2>> {
+fn find<'a>(table: &'a Table, new: &NewConn<2>) -> Option<Conn<'a, 2>> {
     table
         .find(table.hash(&new.forward), &new.forward)
         .map(|(_, _, conn)| conn)
 }
 
-fn is_whole(conn: &Conn<2>, new: &NewConn<2>) -> bool {
+fn is_whole(conn: Conn<'_, 2>, new: &NewConn<2>) -> bool {
     conn.key(Direction::Forward) == new.forward
         && conn.next_hop() == new.next_hop
         && conn.sequence(Direction::Forward) == new.next_hop

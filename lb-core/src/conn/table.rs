@@ -140,7 +140,7 @@ impl<const W: usize> ConnTable<W> {
 
     /// Stage 2 for a burst: [`probe`](Self::probe) for those places whose bits are set in `taken`; probes of other
     /// places hold anything. Gives the places of keys that may lie in their alternate bucket, and starts to bring
-    /// it: of a new table that is 80 % full 5 % of the keys, of one that has long been so 17 %.
+    /// it: of a new table that is 80 % full 2 % of the keys, of one that has long been so 8 %.
     #[inline(always)]
     #[must_use]
     pub fn probe_burst(
@@ -209,15 +209,21 @@ impl<const W: usize> ConnTable<W> {
     /// The rest of [`probe_burst`](Self::probe_burst): of the places where nothing was found, those that have to look
     /// elsewhere.
     #[inline(never)]
-    fn fetch_alternates(&self, hashes: &[FlowHash; 32], probes: &[Probe; 32], missing: u32) -> u32 {
+    fn fetch_alternates(
+        &self,
+        hashes: &[FlowHash; 32],
+        probes: &mut [Probe; 32],
+        missing: u32,
+    ) -> u32 {
         let origin = self.origin();
-        let mut elsewhere = missing;
+        let mut elsewhere = 0;
         for at in bits(missing) {
-            match (hashes.get(at), probes.get(at)) {
-                (Some(&hash), Some(probe)) if probe.is_elsewhere() => {
+            if let (Some(&hash), Some(probe)) = (hashes.get(at), probes.get_mut(at)) {
+                *probe = self.primary(hash).unmatched();
+                if probe.is_elsewhere() {
                     prefetch_from(origin, self.alternate(hash));
+                    elsewhere |= 1 << at;
                 }
-                _ => elsewhere &= !(1 << at),
             }
         }
         elsewhere
@@ -243,7 +249,11 @@ impl<const W: usize> ConnTable<W> {
     #[inline(always)]
     #[must_use]
     pub fn probe(&self, hash: FlowHash) -> Probe {
-        let (probe, _) = self.primary(hash).probe(Tag::of(hash));
+        let primary = self.primary(hash);
+        let (probe, is_missing) = primary.probe(Tag::of(hash));
+        if is_missing {
+            return primary.unmatched();
+        }
         fetch_likely(self.origin(), self.cells(), probe);
         probe
     }
@@ -253,14 +263,13 @@ impl<const W: usize> ConnTable<W> {
     #[inline]
     #[must_use]
     pub fn probe_again(&self, hash: FlowHash) -> Probe {
-        let (probe, _) = self.alternate(hash).probe(Tag::of(hash));
-        fetch_likely(self.origin(), self.cells(), probe);
-        // What has moved away from the alternate bucket is not this key.
-        if probe.is_elsewhere() {
-            Probe::default()
-        } else {
-            probe
+        let (probe, is_missing) = self.alternate(hash).probe(Tag::of(hash));
+        if is_missing {
+            // What has moved away from the alternate bucket is not this key.
+            return Probe::default();
         }
+        fetch_likely(self.origin(), self.cells(), probe);
+        probe
     }
 
     /// What stage 1 needs of the table, for a whole burst.
