@@ -81,7 +81,7 @@ pub(crate) struct Near<const W: usize> {
     forward_sequence: AtomicU32,
 }
 
-/// What only a packet to the client needs.
+/// The rest: over IPv6 only packets to the client need it.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Far<const W: usize> {
