@@ -76,11 +76,7 @@ pub enum Parsed {
 
 /// A port's MAC address, ready to be compared with a frame's destination in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnMac {
-    /// The address.
-    pub mac: MacAddr,
-    word: u64,
-}
+pub struct OwnMac(u64);
 
 /// The first six of eight octets, as they stand in a frame.
 #[inline(always)]
@@ -93,31 +89,17 @@ const fn first_six(octets: [u8; 8]) -> u64 {
     }
 }
 
-/// The first three of four octets, as they stand in a frame.
-#[inline(always)]
-const fn first_three(octets: [u8; 4]) -> u32 {
-    let word = u32::from_ne_bytes(octets);
-    if cfg!(target_endian = "little") {
-        word << 8
-    } else {
-        word >> 8
-    }
-}
-
 impl OwnMac {
     /// Prepares a port's address.
     #[must_use]
     pub const fn new(mac: MacAddr) -> Self {
         let [a, b, c, d, e, f] = mac.0;
-        Self {
-            mac,
-            word: first_six([a, b, c, d, e, f, 0, 0]),
-        }
+        Self(first_six([a, b, c, d, e, f, 0, 0]))
     }
 
     #[inline(always)]
     fn is_dst_of(self, start: [u8; 8]) -> bool {
-        first_six(start) == self.word
+        first_six(start) == self.0
     }
 }
 
@@ -131,15 +113,16 @@ pub(crate) enum Plain {
     Other,
 }
 
-/// EtherType, version and header length.
-const IPV4_WITHOUT_OPTIONS: u32 = first_three([0x08, 0x00, 0x45, 0]);
+/// EtherType, version and header length, as they stand in a frame.
+const IPV4_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
+const IPV4_WITHOUT_OPTIONS: u32 = u32::from_ne_bytes([0x08, 0x00, 0x45, 0]);
 /// More fragments, fragment offset and protocol, as they stand in a frame from octet 20 on.
 const IPV4_COURSE: u32 = u32::from_ne_bytes([0x3f, 0xff, 0, 0xff]);
 const WHOLE_TCP: u32 = u32::from_ne_bytes([0, 0, 0, TCP]);
 const WHOLE_UDP: u32 = u32::from_ne_bytes([0, 0, 0, UDP]);
-/// EtherType and version.
-const IPV6_KIND: u32 = first_three([0xff, 0xff, 0xf0, 0]);
-const IPV6_ANY: u32 = first_three([0x86, 0xdd, 0x60, 0]);
+/// EtherType and version, as they stand in a frame.
+const IPV6_KIND: u32 = u32::from_ne_bytes([0xff, 0xff, 0xf0, 0]);
+const IPV6_ANY: u32 = u32::from_ne_bytes([0x86, 0xdd, 0x60, 0]);
 
 /// The straight path: untagged TCP or UDP to our MAC, without IP options or extension headers, with all
 /// headers at hand, and nothing wrong with it but what [`Flow::defect`] finds.
@@ -151,8 +134,8 @@ pub(crate) fn plain(head: &[u8], total_len: usize, own: OwnMac) -> Plain {
     if !own.is_dst_of(f.array_at::<0, 8>()) {
         return Plain::Other;
     }
-    let kind = first_three(f.array_at::<12, 4>());
-    if kind == IPV4_WITHOUT_OPTIONS {
+    let kind = u32::from_ne_bytes(f.array_at::<12, 4>());
+    if kind & IPV4_KIND == IPV4_WITHOUT_OPTIONS {
         plain_v4(f, total_len).map_or(Plain::Other, Plain::V4)
     } else if kind & IPV6_KIND == IPV6_ANY {
         plain_v6(head, total_len).map_or(Plain::Other, Plain::V6)
